@@ -1,0 +1,99 @@
+"""What can go wrong, as one tree.
+
+EnvdrError
+├── UsageError            the user's mistake: one line, exit code 4
+│   ├── StackFileError    the stack file is wrong: which key, why
+│   └── MissingProgram    a program of the sandbox is not installed: which, and what brings it
+├── Refused               the exercise would be unsafe or worthless, so nothing was touched
+│   ├── NotCleared        account, Region, endpoint or approval
+│   └── Owed              an earlier run has not been undone
+├── WaitTimedOut          something awaited did not come true within its deadline
+├── UndoFailed            the state before could not be brought back
+└── PartFailed            a real part of the sandbox did not start, or died
+
+Each message says what could not be done and to what, why, where it was looked for (`Looked at:`), and how to go on
+(`To go on:`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PACKAGES = {
+    "mariadbd": "mariadb-server-core",
+    "mariadb-install-db": "mariadb-server-core",
+    "mariadb": "mariadb-client",
+    "redis-server": "redis-tools",
+    "haproxy": "haproxy",
+    "php": "php-cli php-mysql php-redis php-mbstring php-xml",
+    "Laravel": "php-laravel-framework php-illuminate-redis",
+    "setpriv": "util-linux",
+}
+"""The Debian packages that bring each program of the sandbox."""
+
+
+class EnvdrError(Exception):
+    """Anything this project raises on purpose."""
+
+
+class UsageError(EnvdrError):
+    """The user's mistake: shown as one message, exit code 4."""
+
+
+class StackFileError(UsageError):
+    """The stack file cannot be used."""
+
+
+class MissingProgram(UsageError):
+    """A program that the sandbox stands on is not installed."""
+
+    @classmethod
+    def named(cls, *programs: str, searched: str | None = None) -> Self:
+        """The error for programs of `PACKAGES` that were not found."""
+        packages = " ".join(dict.fromkeys(" ".join(PACKAGES.get(program, program) for program in programs).split()))
+        looked = f"\nLooked at: {searched}" if searched else ""
+        return cls(
+            f"The sandbox cannot start: {', '.join(programs)} not found.{looked}\n"
+            f"To go on: apt-get install --no-install-recommends {packages}   (or name a stack with --envdr-stack)"
+        )
+
+
+class Refused(EnvdrError):
+    """The exercise was refused before anything was touched."""
+
+
+class NotCleared(Refused):
+    """This run may not touch that target."""
+
+
+class Owed(Refused):
+    """A change of an earlier run has not been undone."""
+
+
+class WaitTimedOut(EnvdrError):
+    """Something awaited did not come true within its deadline."""
+
+
+class UndoFailed(EnvdrError):
+    """The state before could not be brought back."""
+
+
+class PartFailed(EnvdrError):
+    """A real part of the sandbox did not start, or died."""
+
+    @classmethod
+    def exited(cls, name: str, code: int, log: Path | None) -> Self:
+        return cls(f"{name} exited with code {code} before it was ready.{_tail(log)}")
+
+    @classmethod
+    def not_ready(cls, name: str, deadline: float, log: Path | None) -> Self:
+        return cls(f"{name} was not ready within {deadline:g} s.{_tail(log)}")
+
+
+def _tail(log: Path | None) -> str:
+    if log is None or not log.exists():
+        return ""
+    return f"\nLooked at: {log}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-10:])

@@ -1,0 +1,10 @@
+"""One file an AWS service that moto does not act out.
+
+Each module has `install(world) -> Controller`, which puts our backend and responses in moto's place before the first
+request, and a table `FIDELITY` that says for each operation what stands behind the answer. Requests record intent; the
+controller's `step` makes it true. Rules that moto's design dictates:
+
+- The one lock is moto's own `backend_lock` (an RLock). A second one deadlocks, and nothing may wait while holding it.
+- `BackendDict` makes a backend per account and Region when first asked; only the sandbox's own are stepped.
+- An attribute set on a moto object appears in the answer if botocore's model has a member of that name.
+"""

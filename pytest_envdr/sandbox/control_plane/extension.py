@@ -1,0 +1,39 @@
+"""The few places where the sandbox reaches into moto, so that a new release of moto is looked at here first.
+
+moto has no plugin interface. Its seams, used here: `BackendDict.backend` (the class made per account and Region),
+`urls.url_paths` (which response class answers), and `BaseResponse.call_action` (every request of every service).
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from moto.backends import get_backend
+from moto.core.base_backend import backend_lock
+from moto.core.responses import BaseResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+    from moto.core.base_backend import BaseBackend
+
+__all__ = ["backend_lock", "extend", "moto_urls", "on_each_path"]
+
+
+def moto_urls(service: str) -> ModuleType:
+    """moto's `urls` module of a service; what a backend class outside of moto returns as its `_url_module`."""
+    return importlib.import_module(f"moto.{service}.urls")
+
+
+def extend(service: str, backend: type[BaseBackend]) -> None:
+    """Make `backend` the class behind every account and Region of `service`, before the first request."""
+    get_backend(service).backend = backend  # type: ignore[call-overload]
+
+
+def on_each_path(service: str, response: type[BaseResponse]) -> None:
+    """Let `response` (a subclass of moto's own) answer all paths of `service`."""
+    paths: dict[str, Callable[..., Any]] = moto_urls(service).url_paths
+    for path in paths:
+        paths[path] = response.dispatch

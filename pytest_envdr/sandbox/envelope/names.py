@@ -1,0 +1,53 @@
+"""The names and sizes of the embedded stack, used by the seed and the stack file it writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ACCOUNT = "123456789012"
+REGION = "eu-west-1"
+STANDBY_REGION = "eu-central-1"
+PREFIX = "envelope-prod"
+CLUSTER = "envelope-prod-cluster"
+DATABASE = "envelope-prod-db"
+SECRET = "envelope-prod/db"  # noqa: S105 (the secret's name)
+CACHE = "envelope-prod-redis"
+TOPIC = "envelope-prod-alarms"
+ONCALL = "envelope-prod-oncall"
+PUBLIC, INTERNAL = "envelope-prod-public", "envelope-prod-internal"
+IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/envelope:1.0.0"
+PORT = 8000
+"""What containers listen on."""
+LISTENER_PORT = 8080
+"""What the load balancers listen on: not 80, which only root may bind."""
+METRICS = "Envelope"
+"""The CloudWatch namespace of the application's own metrics."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """One ECS service: `load_balancer` is None for those without a port; `scales` makes it a scalable target."""
+
+    word: str
+    desired: int
+    load_balancer: str | None = None
+    scales: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{PREFIX}-{self.word}"
+
+    @property
+    def host(self) -> str:
+        """The host name that the load balancer routes by."""
+        return f"{self.word}.envelope.test"
+
+
+SERVICES = (
+    Service("api", 2, PUBLIC, scales=True),
+    Service("worker", 2, scales=True),
+    Service("scheduler", 1),
+    Service("reverb", 1, PUBLIC),
+    Service("tenant", 2, PUBLIC, scales=True),
+    Service("hq", 1, INTERNAL),
+)

@@ -1,0 +1,84 @@
+"""What every part of the sandbox shares: who it is, how fast it runs, where its files and addresses are."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from ipaddress import IPv4Address, IPv4Network
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass
+class Images:
+    """The registry's content as directories: an image reference -> the directory that is the container's root.
+
+    No Docker: an image is a version of the application on disk, and a container's working directory.
+    """
+
+    directories: dict[str, Path] = field(default_factory=dict)
+
+    def publish(self, reference: str, directory: Path) -> None:
+        """Make `reference` (`<registry>/<repository>:<tag>`) pullable."""
+        self.directories[reference] = directory
+
+    def pull(self, reference: str) -> Path:
+        """The directory of an image.
+
+        Raises:
+            LookupError: nothing was published under that reference (ECS: `CannotPullContainerError`).
+        """
+        try:
+            return self.directories[reference]
+        except KeyError:
+            raise LookupError(f"{reference}: not found") from None
+
+
+@dataclass
+class World:
+    """One sandboxed account in one Region.
+
+    Attributes:
+        account: the account id that the API answers with.
+        region: the Region that the stack stands in.
+        speed: AWS-side delays are divided by this; 1 is true to life.
+        directory: where this sandbox keeps its files; removed when it ends.
+        network: the VPC's CIDR, a /16 in 127.0.0.0/8 that no other sandbox on this machine has. An address in it is at
+            once a task's network interface in the API and a real loopback address to bind.
+        endpoint: the API's URL.
+        images: what the registry holds.
+        storage: the file system that all tasks mount (EFS).
+    """
+
+    account: str
+    region: str
+    speed: float
+    directory: Path
+    network: IPv4Network
+    endpoint: str = ""
+    images: Images = field(default_factory=Images)
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def storage(self) -> Path:
+        """The directory that stands in for the file system which all tasks mount."""
+        return self.directory / "efs"
+
+    def scaled(self, seconds: float) -> float:
+        """An AWS-side delay of `seconds`, as wall seconds in this sandbox."""
+        return seconds / self.speed
+
+    def now(self) -> datetime:
+        """The time, aware, UTC."""
+        return datetime.now(UTC)
+
+    def subnet(self, number: int) -> IPv4Network:
+        """The VPC's `number`th /20: 0-1 public-a/b, 2-3 private-a/b, 4-5 data-a/b."""
+        return list(self.network.subnets(new_prefix=20))[number]
+
+    def address(self, subnet: int, host: int) -> str:
+        """The `host`th address of a subnet; AWS keeps the first four and the last one to itself."""
+        return str(IPv4Address(int(self.subnet(subnet).network_address) + host))
