@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from moto.backends import get_backend
 from moto.core.base_backend import backend_lock
-from moto.core.responses import BaseResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
     from moto.core.base_backend import BaseBackend
+    from moto.core.responses import BaseResponse
 
 __all__ = ["backend_lock", "extend", "moto_urls", "on_each_path"]
 

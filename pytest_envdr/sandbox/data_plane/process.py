@@ -6,6 +6,7 @@ Each runs in a process group of its own and is killed by the kernel when the san
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -48,10 +49,22 @@ class Process:
         Raises:
             MissingProgram: the program is not installed.
         """
-        guarded = ["setpriv", "--pdeathsig", "KILL", "--", *command]
+        argv = list(command)
         if executable is not None:
-            # Debian's redis-server is another program under that name; `exec -a` keeps the name.
-            guarded = ["setpriv", "--pdeathsig", "KILL", "--", "bash", "-c", 'exec -a "$0" "$@"', command[0], executable, *command[1:]]
+            # Debian's redis-server is another program under that name: `exec -a` keeps the name it acts upon.
+            argv = ["bash", "-c", 'exec -a "$0" "$@"', command[0], executable, *command[1:]]
+        guarded = ["setpriv", "--pdeathsig", "KILL", "--", *argv]
+                "setpriv",
+                "--pdeathsig",
+                "KILL",
+                "--",
+                "bash",
+                "-c",
+                'exec -a "$0" "$@"',
+                command[0],
+                executable,
+                *command[1:],
+            ]
         try:
             popen = subprocess.Popen(
                 guarded,
@@ -79,12 +92,10 @@ class Process:
             return
 
     def stop(self, *, grace: float) -> int:
-        """SIGTERM, then after `grace` wall seconds SIGKILL; the exit code. Blocks: never call it from the control loop."""
+        """SIGTERM, then after `grace` wall seconds SIGKILL; the exit code. Blocks: not for the control loop."""
         self.signal(signal.SIGTERM)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._popen.wait(timeout=grace)
-        except subprocess.TimeoutExpired:
-            pass
         self.signal(signal.SIGKILL)
         self._popen.wait()
         code = self.exit_code()

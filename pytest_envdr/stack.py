@@ -1,0 +1,196 @@
+"""The stack file: what is under test, where it is, and what is expected of it.
+
+TOML, read into frozen values. A wrong key, a wrong type or a missing table is one message that names the file and the
+key. Without a stack file the embedded sandbox starts and writes its own, in this same form.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import date  # noqa: TC003 (pydantic reads annotations at run time)
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, field_validator
+
+from pytest_envdr.errors import StackFileError
+from pytest_envdr.scenarios import SCENARIOS
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Request(_Row):
+    """What every probe has: the load balancer's `url`, the `host` it routes by (default: the URL's), a `path`."""
+
+    url: str
+    host: str | None = None
+
+
+class HttpProbe(_Request):
+    """A request that writes a value and reads it back: POST {"value": v} answers 200 {"value": v, ...}."""
+
+    kind: Literal["http"] = "http"
+    path: str = "/dr/probe"
+
+
+class WebSocketProbe(_Request):
+    """A handshake, then the text frame {"event": "dr:probe", "data": {"value": v}}, answered from the database."""
+
+    kind: Literal["websocket"] = "websocket"
+    path: str = "/app/envelope"
+
+
+class JobProbe(_Request):
+    """A job put through the queue: POST {"value": v}; GET <path>/<v> answers {"done_at": seconds or null}."""
+
+    kind: Literal["job"] = "job"
+    path: str = "/dr/jobs"
+
+
+class HeartbeatProbe(_Request):
+    """The scheduler's own work: GET answers {"sequence": n, "written_at": seconds}; a new number is a good answer."""
+
+    kind: Literal["heartbeat"] = "heartbeat"
+    path: str = "/dr/heartbeat"
+
+
+Probe = Annotated[HttpProbe | WebSocketProbe | JobProbe | HeartbeatProbe, Field(discriminator="kind")]
+
+
+class Service(_Row):
+    """One ECS service.
+
+    Attributes:
+        name: its name in ECS.
+        cluster: its cluster.
+        probe: how a client outside tells that it works.
+        alarms: those that must fire when the service is down altogether.
+        error_alarms: others that concern it; what they do is recorded.
+    """
+
+    name: str
+    cluster: str
+    probe: Probe
+    alarms: tuple[str, ...] = ()
+    error_alarms: tuple[str, ...] = ()
+
+
+class Notifications(_Row):
+    """Where alarms go: the SNS topic's ARN, and the endpoints that must be subscribed to it."""
+
+    topic: str
+    subscribers: tuple[str, ...] = ()
+
+
+class Objective(_Row):
+    """What is promised for a scenario, in wall seconds.
+
+    Attributes:
+        rto_seconds: from the fault to verified and holding.
+        rpo_seconds: how much data may be lost; None where the scenario can lose none by its nature.
+        detect_seconds: from the fault to the alarm's message at a subscriber; where it is None, the bound that the
+            alarm's own configuration gives is waited for (aws-semantics 10.2.2).
+    """
+
+    rto_seconds: PositiveFloat
+    rpo_seconds: Annotated[float, Field(ge=0)] | None = None
+    detect_seconds: PositiveFloat | None = None
+
+
+class Approval(_Row):
+    """Who approved a scenario's execution against this stack, under which reference, until when."""
+
+    by: str
+    reference: str = ""
+    until: date | None = None
+
+
+class Credentials(_Row):
+    """Static credentials; meant for an endpoint that checks none. An account uses `profile` or the environment."""
+
+    access_key_id: str
+    secret_access_key: str
+
+
+class Role(_Row):
+    """One row of the plan's contact matrix."""
+
+    primary: str
+    backup: str = ""
+
+
+class Stack(_Row):
+    """A stack file's content.
+
+    Attributes:
+        path: where it was read from.
+        name: what the stack is called in the report.
+        kind: `sandbox` or `aws`; data for the renderers and for clearance, nothing else may ask.
+        endpoint: the API's URL; None for AWS itself.
+        account: the account id that the credentials must belong to.
+        region, standby_region: where the stack stands, and where it would be built again.
+        speed: what AWS-side delays are divided by; a statement for the report.
+        version: what stands behind the API, for the report.
+    """
+
+    path: Path = Path("<memory>")
+    name: str
+    kind: Literal["sandbox", "aws"]
+    endpoint: str | None = None
+    account: Annotated[str, Field(pattern=r"^\d{12}$")]
+    region: str
+    standby_region: str | None = None
+    speed: PositiveFloat = 1
+    version: str = ""
+    profile: str | None = None
+    credentials: Credentials | None = None
+    services: dict[str, Service] = Field(min_length=1)
+    notifications: Notifications
+    objectives: dict[str, Objective] = {}
+    runbooks: dict[str, str] = {}
+    approvals: dict[str, Approval] = {}
+    roles: dict[str, Role] = {}
+
+    @field_validator("objectives", "runbooks", "approvals")
+    @classmethod
+    def _known_scenarios(cls, rows: dict[str, object]) -> dict[str, object]:
+        unknown = sorted(set(rows) - set(SCENARIOS))
+        if unknown:
+            raise ValueError(f"no such scenario: {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
+        return rows
+
+    @property
+    def tables(self) -> dict[str, str]:
+        """Name and ECS name of each service, for messages."""
+        return {word: service.name for word, service in self.services.items()}
+
+
+def read(path: Path) -> Stack:
+    """The stack that a file describes.
+
+    Raises:
+        StackFileError: the file cannot be read, is not TOML, or a key is wrong; names file, key and remedy.
+    """
+    try:
+        content = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise StackFileError(f"The stack file cannot be read: {error.strerror}.\nLooked at: {path}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise StackFileError(f"The stack file is not TOML: {error}.\nLooked at: {path}") from error
+    try:
+        return Stack(**{**content, "path": path})
+    except (ValidationError, TypeError) as error:
+        raise StackFileError(_explained(path, error)) from error
+
+
+def _explained(path: Path, error: ValidationError | TypeError) -> str:
+    if isinstance(error, TypeError):
+        return f"The stack file cannot be used: {error}.\nLooked at: {path}"
+    lines = [f"  {'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}" for problem in error.errors()]
+    return (
+        "The stack file cannot be used:\n"
+        + "\n".join(lines)
+        + f"\nLooked at: {path}\nTo go on: `envdr sandbox --stack-file example.toml` writes a complete one."
+    )
