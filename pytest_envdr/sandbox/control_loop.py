@@ -31,7 +31,7 @@ class Controller(Protocol):
 
 
 class ControlLoop:
-    """Steps all controllers until stopped. A controller that raises is logged and stepped again, as AWS's own would be."""
+    """Steps all controllers until stopped. One that raises is logged and stepped again."""
 
     def __init__(self, controllers: Sequence[Controller]) -> None:
         self._controllers = list(controllers)

@@ -54,17 +54,6 @@ class Process:
             # Debian's redis-server is another program under that name: `exec -a` keeps the name it acts upon.
             argv = ["bash", "-c", 'exec -a "$0" "$@"', command[0], executable, *command[1:]]
         guarded = ["setpriv", "--pdeathsig", "KILL", "--", *argv]
-                "setpriv",
-                "--pdeathsig",
-                "KILL",
-                "--",
-                "bash",
-                "-c",
-                'exec -a "$0" "$@"',
-                command[0],
-                executable,
-                *command[1:],
-            ]
         try:
             popen = subprocess.Popen(
                 guarded,
