@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import IO, TYPE_CHECKING, Self
 
 from pytest_envdr.errors import MissingProgram, PartFailed
@@ -20,6 +21,25 @@ from pytest_envdr.waiting import pause
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+
+
+_SPAWNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
+"""The one thread that starts programs: the kernel's death signal is bound to the thread that started the child, so it
+must not be one that ends before the sandbox does (prctl(2), PR_SET_PDEATHSIG)."""
+
+
+def _spawn(
+    command: Sequence[str], cwd: Path, env: Mapping[str, str], output: IO[bytes] | int
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
 
 
 class Process:
@@ -55,15 +75,7 @@ class Process:
             argv = ["bash", "-c", 'exec -a "$0" "$@"', command[0], executable, *command[1:]]
         guarded = ["setpriv", "--pdeathsig", "KILL", "--", *argv]
         try:
-            popen = subprocess.Popen(
-                guarded,
-                cwd=cwd,
-                env={"PATH": search_path(), **env},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            popen = _SPAWNER.submit(_spawn, guarded, cwd, {"PATH": search_path(), **env}, output).result()
         except FileNotFoundError as error:
             raise MissingProgram.named("setpriv") from error
         return cls(popen, name=name)

@@ -1,0 +1,30 @@
+"""`python -m pytest_envdr.sandbox OPTIONS`: the sandbox's own process; OPTIONS is the JSON of `Options`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from pytest_envdr.sandbox import guardian
+from pytest_envdr.sandbox.options import Options
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Network
+    from pathlib import Path
+
+
+def main() -> int:
+    """Guard a server; its exit code."""
+    options = Options.from_json(sys.argv[1])
+
+    def serve(network: IPv4Network, directory: Path) -> int:
+        # Only the child needs moto; the guardian stays small.
+        from pytest_envdr.sandbox import server  # noqa: PLC0415
+
+        return server.serve(options, network, directory)
+
+    return guardian.guard(serve)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

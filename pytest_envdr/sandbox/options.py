@@ -1,0 +1,47 @@
+"""What can be chosen about a sandbox, and how it reports back to its owner."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Self
+
+from pytest_envdr.errors import UsageError
+
+SPEED = 10.0
+TENANTS = 20
+
+
+@dataclass(frozen=True)
+class Options:
+    """A sandbox's options.
+
+    Attributes:
+        speed: AWS-side delays are divided by this.
+        tenants: how many tenants, each with a database of its own.
+        port: the API's port on 127.0.0.1; 0 takes any free one.
+        cache: where database templates are kept between runs; empty for nowhere.
+
+    Raises:
+        UsageError: a value is out of range.
+    """
+
+    speed: float = SPEED
+    tenants: int = TENANTS
+    port: int = 0
+    cache: str = ""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.speed <= 1000:
+            raise UsageError(f"The sandbox's speed must be from 1 (true to life) to 1000, not {self.speed:g}.")
+        if not 1 <= self.tenants <= 2000:
+            raise UsageError(f"The sandbox has from 1 to 2000 tenants, not {self.tenants}.")
+        if not 0 <= self.port <= 65535:
+            raise UsageError(f"A port is from 0 (any free one) to 65535, not {self.port}.")
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        return cls(**json.loads(text))
