@@ -6,8 +6,14 @@ EnvdrError
 │   └── MissingProgram    a program of the sandbox is not installed: which, and what brings it
 ├── Refused               the exercise would be unsafe or worthless, so nothing was touched
 │   ├── NotCleared        account, Region, endpoint or approval
-│   └── Owed              an earlier run has not been undone
+│   ├── Owed              an earlier run has not been undone
+│   └── InUse             another run works on the same target
+├── AwsError              AWS refused a call: which, about what, its code and words
+│   └── NotFound          what a name stands for is not there: which name, where it was looked for and came from
 ├── WaitTimedOut          something awaited did not come true within its deadline
+├── WaitFailed            something awaited can no longer come true
+├── Aborted               the exercise was told to stop
+├── JournalDamaged        the undo journal cannot be read or written
 ├── UndoFailed            the state before could not be brought back
 └── PartFailed            a real part of the sandbox did not start, or died
 
@@ -73,8 +79,41 @@ class Owed(Refused):
     """A change of an earlier run has not been undone."""
 
 
+class InUse(Refused):
+    """Another run works on the same target."""
+
+
+class AwsError(EnvdrError):
+    """AWS refused a call. `code` is AWS's own: "AccessDeniedException"."""
+
+    def __init__(self, message: str, *, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class NotFound(AwsError):
+    """What a name stands for is not there."""
+
+
 class WaitTimedOut(EnvdrError):
-    """Something awaited did not come true within its deadline."""
+    """Something awaited did not come true within its deadline: `awaited`, and the `last` value seen, in words."""
+
+    def __init__(self, message: str, *, awaited: str = "", last: str = "") -> None:
+        super().__init__(message)
+        self.awaited = awaited
+        self.last = last
+
+
+class WaitFailed(EnvdrError):
+    """Something awaited can no longer come true."""
+
+
+class Aborted(EnvdrError):
+    """The exercise was told to stop."""
+
+
+class JournalDamaged(EnvdrError):
+    """The undo journal cannot be read or written."""
 
 
 class UndoFailed(EnvdrError):
