@@ -1,0 +1,34 @@
+<?php
+
+declare(strict_types=1);
+
+namespace App\Console\Commands;
+
+use App\Reverb\Server;
+use Illuminate\Console\Command;
+
+/**
+ * The WebSocket service. Laravel's own Reverb came with Laravel 10: this one speaks the same protocol, and no more of
+ * it than a client needs to connect and to be answered.
+ */
+final class ReverbCommand extends Command
+{
+    /** @var string */
+    protected $signature = 'reverb:start';
+
+    /** @var string */
+    protected $description = 'Serve WebSockets in the Pusher protocol';
+
+    public function handle(): int
+    {
+        $server = Server::listen(config('app.task'), config('app.port'));
+        pcntl_async_signals(true);
+        foreach ([SIGTERM, SIGINT] as $signal) {
+            pcntl_signal($signal, $server->stop(...));
+        }
+        $this->info('Serving WebSockets at ' . config('app.task') . ':' . config('app.port'));
+        $server->run();
+
+        return self::SUCCESS;
+    }
+}

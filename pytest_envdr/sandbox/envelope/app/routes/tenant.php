@@ -1,0 +1,15 @@
+<?php
+
+declare(strict_types=1);
+
+use App\Http\Controllers\OrderController;
+use Illuminate\Support\Facades\Route;
+
+$pages = static function (): void {
+    Route::get('/orders', [OrderController::class, 'index']);
+    Route::post('/orders', [OrderController::class, 'store']);
+    Route::get('/orders/{id}', [OrderController::class, 'show'])->whereNumber('id');
+};
+
+Route::domain('{slug}.tenant.envelope.test')->group($pages);
+Route::prefix('/t/{slug}')->group($pages);
