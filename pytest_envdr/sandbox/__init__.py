@@ -1,7 +1,7 @@
 """An AWS account on this machine, in a process of its own.
 
-moto answers the API; what it only stores, a control loop acts out on real parts: MariaDB, Redis, Laravel processes as ECS
-tasks behind HAProxy. Loopback addresses only, Linux only. `Sandbox` is the one public name.
+moto answers the API; what it only stores, a control loop acts out on real parts: MariaDB, Redis, Laravel processes as
+ECS tasks behind HAProxy. Loopback addresses only, Linux only. `Sandbox` is the one public name.
 
     api.py              what every API answer has: fidelity, request id, a log line, 501 for what is missing
     control_loop.py     the loop that makes recorded intent true

@@ -3,8 +3,8 @@
 Three processes watch one another. The owner (pytest, or `envdr sandbox`) holds the write end of the guardian's standard
 input: when the owner dies, however it dies, the guardian reads the end of it and stops the server. The guardian is the
 subreaper of all that the sandbox starts: when the server dies, however it dies, what it left is adopted and killed, and
-its files are removed. When the guardian itself is killed, the kernel sends the server SIGTERM, which then cleans up. And
-each part of the stack is killed by the kernel when its server dies (`data_plane/process.py`).
+its files are removed. When the guardian itself is killed, the kernel sends the server SIGTERM, which then cleans up.
+Each part of the stack is killed by the kernel when its server dies (`data_plane/process.py`).
 """
 
 from __future__ import annotations

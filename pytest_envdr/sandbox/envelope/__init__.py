@@ -1,1 +1,13 @@
-"""."""
+"""The embedded stack: what stands in the sandboxed account when it opens.
+
+names.py         names and sizes
+app/             the application in the tasks: a small real Laravel application
+database.py      schema and content of the central and the tenant databases
+account.py       the account's API as the seed sees it
+seed.py          everything below, in order
+network.py       VPC, subnets, security groups
+stores.py        database, cache, secret
+services.py      load balancers, task definitions, services, scalable targets
+monitoring.py    alarms, topic, on-call queue
+stack_file.py    the stack file that describes it
+"""

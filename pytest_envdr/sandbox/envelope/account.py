@@ -1,0 +1,52 @@
+"""The sandboxed account's API as the seed sees it: plain boto3 over HTTP, so that every parameter is checked."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+from pytest_envdr.errors import PartFailed
+from pytest_envdr.waiting import pause
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_envdr.sandbox.world import World
+
+
+@dataclass
+class Account:
+    """Clients of one sandboxed account and Region, made when first asked for."""
+
+    world: World
+    _session: boto3.Session = field(
+        default_factory=lambda: boto3.Session(aws_access_key_id="sandbox", aws_secret_access_key="sandbox")  # noqa: S106
+    )
+    _clients: dict[str, Any] = field(default_factory=dict)
+
+    def client(self, service: str) -> Any:
+        """The boto3 client of a service."""
+        if service not in self._clients:
+            self._clients[service] = self._session.client(
+                service,
+                region_name=self.world.region,
+                endpoint_url=self.world.endpoint,
+                config=Config(proxies={}, retries={"mode": "standard", "total_max_attempts": 1}),
+            )
+        return self._clients[service]
+
+    def wait_until(self, what: str, true: Callable[[], bool], *, deadline: float = 60.0) -> None:
+        """Poll until `true`; `deadline` in wall seconds.
+
+        Raises:
+            PartFailed: the deadline passed.
+        """
+        end = time.monotonic() + deadline
+        while not true():
+            if time.monotonic() > end:
+                raise PartFailed(f"{what}: not within {deadline:g} s.")
+            pause(0.05)

@@ -1,0 +1,57 @@
+"""The embedded stack, built through the API, in the order in which its parts need one another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_envdr.sandbox.envelope import monitoring, network, services, stack_file, stores
+from pytest_envdr.sandbox.envelope.account import Account
+from pytest_envdr.sandbox.envelope.names import CLUSTER, IMAGE, SERVICES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_envdr.sandbox.world import World
+
+APP = Path(__file__).parent / "app"
+
+
+def build(world: World, version: str, report: Callable[[str], None]) -> str:
+    """Build the stack and wait until it stands; the text of its stack file."""
+    account = Account(world)
+    world.images.publish(IMAGE, APP)
+    report("network")
+    net = network.create(account)
+    report("load balancers")
+    balancers = services.create_load_balancers(account, net)
+    topic, queue = monitoring.create_topic(account)
+    report("database and cache")
+    places = stores.create(account, net)
+    report("services")
+    services.create_services(account, net, places, balancers)
+    monitoring.create_alarms(account, topic, balancers)
+    _wait_until_steady(account, balancers, report)
+    return stack_file.render(world, topic=topic, queue=queue, balancers=balancers, version=version)
+
+
+def _wait_until_steady(
+    account: Account, balancers: dict[str, services.LoadBalancer], report: Callable[[str], None]
+) -> None:
+    names = [service.name for service in SERVICES]
+    report("waiting for all services to be steady")
+    account.wait_until("all services steady", lambda: _steady(account, names))
+    report("waiting for all targets to be healthy")
+    groups = [group for balancer in balancers.values() for group in balancer.target_groups.values()]
+    account.wait_until("all targets healthy", lambda: all(_healthy(account, group) for group in groups))
+
+
+def _steady(account: Account, names: list[str]) -> bool:
+    rows = account.client("ecs").describe_services(cluster=CLUSTER, services=names)["services"]
+    return all(row["runningCount"] == row["desiredCount"] and len(row["deployments"]) == 1 for row in rows)
+
+
+def _healthy(account: Account, group: str) -> bool:
+    answer = account.client("elbv2").describe_target_health(TargetGroupArn=group)
+    states = [row["TargetHealth"]["State"] for row in answer["TargetHealthDescriptions"]]
+    return bool(states) and all(state == "healthy" for state in states)

@@ -1,0 +1,97 @@
+"""The stack file that describes the embedded stack."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from pytest_envdr.sandbox.envelope.names import CLUSTER, LISTENER_PORT, SERVICES, STANDBY_REGION, Service
+
+if TYPE_CHECKING:
+    from pytest_envdr.sandbox.envelope.services import LoadBalancer
+    from pytest_envdr.sandbox.world import World
+
+OBJECTIVES: dict[str, tuple[float, float | None]] = {
+    "ecs_failover": (30, None),
+    "database_restore": (60, 15),
+    "single_tenant_recovery": (90, 15),
+    "tenant_bucket_recovery": (60, 5),
+    "bad_deployment_rollback": (60, None),
+    "worker_queue_recovery": (60, 0),
+    "control_plane_loss": (60, 0),
+    "lambda_provisioner_failure": (60, 0),
+    "regional_failover": (180, 30),
+}
+"""RTO and RPO in wall seconds, promised at speed 10."""
+ALARM_SECONDS = 200
+"""How long a fault may stay unnoticed, in AWS's seconds: an alarm's period and evaluation, twice over, and delivery."""
+
+RUNBOOKS = {"database_restore": "docs/backup-restore-runbook.md", "bad_deployment_rollback": "docs/deployment-guide.md"}
+ROLES = {
+    "incident_lead": ("Platform Lead", "Senior Engineer"),
+    "database_lead": ("DB Engineer", "On-call DBA"),
+    "application_lead": ("App Owner", "App Engineer"),
+    "communications": ("Support Manager", "Incident Manager"),
+    "security_observer": ("SecOps Analyst", "Compliance Officer"),
+}
+
+
+def render(world: World, *, topic: str, queue: str, balancers: dict[str, LoadBalancer], version: str) -> str:
+    """The stack file's text (TOML)."""
+    head = {
+        "name": "envelope-prod",
+        "kind": "sandbox",
+        "endpoint": world.endpoint,
+        "account": world.account,
+        "region": world.region,
+        "standby_region": STANDBY_REGION,
+        "speed": world.speed,
+        "version": version,
+    }
+    parts = [
+        "# The embedded sandbox's stack. A real account's file has the same form, without endpoint and credentials.",
+        *_keys(head),
+        *_table("credentials", {"access_key_id": "sandbox", "secret_access_key": "sandbox"}),
+        *_table("notifications", {"topic": topic, "subscribers": [queue]}),
+    ]
+    for service in SERVICES:
+        parts += _service(service, _url(service, balancers))
+    for scenario, (rto, rpo) in OBJECTIVES.items():
+        objective = {"rto_seconds": rto, "detect_seconds": max(10.0, world.scaled(ALARM_SECONDS))}
+        parts += _table(f"objectives.{scenario}", objective | ({} if rpo is None else {"rpo_seconds": rpo}))
+    parts += _table("runbooks", RUNBOOKS)
+    for scenario in OBJECTIVES:
+        approval = {"by": "the sandbox", "reference": "nothing but this machine is touched"}
+        parts += _table(f"approvals.{scenario}", approval)
+    for role, (primary, backup) in ROLES.items():
+        parts += _table(f"roles.{role}", {"primary": primary, "backup": backup})
+    return "\n".join(parts) + "\n"
+
+
+def _url(service: Service, balancers: dict[str, LoadBalancer]) -> tuple[str, str]:
+    """URL and host of the load balancer that a client asks; services without a port are seen through the api."""
+    asked = service if service.load_balancer else SERVICES[0]
+    return f"http://{balancers[str(asked.load_balancer)].address}:{LISTENER_PORT}", asked.host
+
+
+def _service(service: Service, url: tuple[str, str]) -> list[str]:
+    kinds = {"worker": "job", "scheduler": "heartbeat", "reverb": "websocket"}
+    ends = ("no-healthy-host",) if service.load_balancer else ("stalled",)
+    errors = ("5xx",) if service.load_balancer else ()
+    row = {
+        "name": service.name,
+        "cluster": CLUSTER,
+        "alarms": [f"{service.name}-{end}" for end in ends],
+        "error_alarms": [f"{service.name}-{end}" for end in errors],
+    }
+    probe = {"kind": kinds.get(service.word, "http"), "url": url[0], "host": url[1]}
+    return _table(f"services.{service.word}", row) + _table(f"services.{service.word}.probe", probe)
+
+
+def _table(name: str, rows: dict[str, object] | dict[str, str]) -> list[str]:
+    return ["", f"[{name}]", *_keys(rows)]
+
+
+def _keys(rows: dict[str, object] | dict[str, str]) -> list[str]:
+    # A JSON string, number or list of strings is TOML as well.
+    return [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in rows.items()]

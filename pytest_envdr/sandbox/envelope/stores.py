@@ -1,0 +1,86 @@
+"""The database instance, the cache cluster and the secret with the database's credentials."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_envdr.sandbox.envelope.names import CACHE, DATABASE, PREFIX, SECRET
+
+if TYPE_CHECKING:
+    from pytest_envdr.sandbox.envelope.account import Account
+    from pytest_envdr.sandbox.envelope.network import Network
+
+USER = "envelope"
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Where the tasks find their stores: addresses, and the secret's ARN."""
+
+    database_host: str
+    database_port: int
+    secret: str
+    cache_host: str
+    cache_port: int
+
+
+def create(account: Account, network: Network) -> Stores:
+    """Both stores, available."""
+    password = secrets.token_urlsafe(18)
+    rds, elasticache = account.client("rds"), account.client("elasticache")
+    rds.create_db_subnet_group(
+        DBSubnetGroupName=PREFIX, DBSubnetGroupDescription=PREFIX, SubnetIds=network.tier("data")
+    )
+    rds.create_db_instance(
+        DBInstanceIdentifier=DATABASE,
+        Engine="mariadb",
+        DBInstanceClass="db.t4g.medium",
+        AllocatedStorage=20,
+        MasterUsername=USER,
+        MasterUserPassword=password,
+        DBName="central",
+        DBSubnetGroupName=PREFIX,
+        VpcSecurityGroupIds=[network.groups["data"]],
+        BackupRetentionPeriod=7,
+        DeletionProtection=True,
+        StorageEncrypted=True,
+        Tags=[{"Key": "environment", "Value": "prod"}],
+    )
+    elasticache.create_cache_subnet_group(
+        CacheSubnetGroupName=PREFIX, CacheSubnetGroupDescription=PREFIX, SubnetIds=network.tier("data")
+    )
+    elasticache.create_cache_cluster(
+        CacheClusterId=CACHE,
+        Engine="redis",
+        CacheNodeType="cache.t4g.small",
+        NumCacheNodes=1,
+        CacheSubnetGroupName=PREFIX,
+        SecurityGroupIds=[network.groups["data"]],
+    )
+    return _available(account, password)
+
+
+def _available(account: Account, password: str) -> Stores:
+    rds, elasticache = account.client("rds"), account.client("elasticache")
+
+    def instance() -> dict[str, str | dict[str, str]]:
+        return dict(rds.describe_db_instances(DBInstanceIdentifier=DATABASE)["DBInstances"][0])
+
+    def cluster() -> dict[str, str | list[dict[str, dict[str, str]]]]:
+        answer = elasticache.describe_cache_clusters(CacheClusterId=CACHE, ShowCacheNodeInfo=True)
+        return dict(answer["CacheClusters"][0])
+
+    account.wait_until(f"database {DATABASE}", lambda: instance()["DBInstanceStatus"] in {"available", "backing-up"})
+    account.wait_until(f"cache {CACHE}", lambda: cluster()["CacheClusterStatus"] == "available")
+    database: dict[str, str] = instance()["Endpoint"]  # type: ignore[assignment]
+    cache: dict[str, str] = cluster()["CacheNodes"][0]["Endpoint"]  # type: ignore[index,assignment]
+    secret = account.client("secretsmanager").create_secret(
+        Name=SECRET,
+        SecretString=json.dumps(
+            {"username": USER, "password": password, "host": database["Address"], "port": int(database["Port"])}
+        ),
+    )
+    return Stores(database["Address"], int(database["Port"]), secret["ARN"], cache["Address"], int(cache["Port"]))

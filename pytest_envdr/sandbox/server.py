@@ -1,0 +1,102 @@
+"""The sandbox's server process: the API, the control loop, and the stack in it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import signal
+import sys
+import threading
+from contextlib import ExitStack
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from pytest_envdr.errors import EnvdrError, UsageError
+from pytest_envdr.sandbox import api
+from pytest_envdr.sandbox.control_loop import ControlLoop
+from pytest_envdr.sandbox.control_plane import (
+    application_autoscaling,
+    cloudwatch,
+    ecs,
+    elasticache,
+    elbv2,
+    logs,
+    rds,
+)
+from pytest_envdr.sandbox.envelope import seed
+from pytest_envdr.sandbox.envelope.names import ACCOUNT, REGION
+from pytest_envdr.sandbox.world import World
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Network
+    from pathlib import Path
+
+    from pytest_envdr.sandbox.options import Options
+
+SERVICES = {
+    "rds": rds,
+    "elasticache": elasticache,
+    "elbv2": elbv2,
+    "ecs": ecs,
+    "application-autoscaling": application_autoscaling,
+    "cloudwatch": cloudwatch,
+    "logs": logs,
+}
+"""boto3's name of each service that we act out -> its module, in the order in which they are stepped."""
+
+
+def serve(options: Options, network: IPv4Network, directory: Path) -> int:
+    """Serve until SIGTERM; the exit code. Everything is said on standard output: `<kind> <JSON string>` a line."""
+    logging.basicConfig(filename=directory / "sandbox.log", level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.getLogger("botocore").setLevel(logging.WARNING)
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with ExitStack() as parts:
+            parts.callback(shutil.rmtree, directory, ignore_errors=True)
+            stack_file = _open(options, network, directory, parts)
+            _say("ready", str(stack_file))
+            stopping.wait()
+    except UsageError as error:
+        _say("usage", str(error))
+        return 4
+    except EnvdrError as error:
+        _say("failed", f"{error}\nLooked at: {directory / 'sandbox.log'}")
+        return 1
+    return 0
+
+
+def _open(options: Options, network: IPv4Network, directory: Path, parts: ExitStack) -> Path:
+    world = World(ACCOUNT, REGION, options.speed, directory, network)
+    world.storage.mkdir()
+    api.observe_operations()
+    controllers = [module.install(world) for module in SERVICES.values()]
+    loop = ControlLoop(controllers)
+    answers = parts.enter_context((directory / "api.jsonl").open("w"))
+    fidelities = {service: module.FIDELITY for service, module in SERVICES.items()}
+    door = api.Api(api.Front(fidelities, answers), port=options.port)
+    world.endpoint = door.endpoint
+    parts.callback(loop.close)
+    parts.callback(door.close)
+    door.start()
+    loop.start()
+    _say("progress", f"API at {world.endpoint}")
+    text = seed.build(world, _version(), lambda step: _say("progress", step))
+    stack_file = directory / "stack.toml"
+    stack_file.write_text(text)
+    return stack_file
+
+
+def _version() -> str:
+    return f"pytest-envdr sandbox on moto {metadata.version('moto')}"
+
+
+def _say(kind: str, text: str) -> None:
+    """Tell the owner; it may be gone, which is for the guardian to notice."""
+    try:
+        sys.stdout.write(f"{kind} {json.dumps(text)}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        logging.getLogger("envdr.sandbox").info("nobody listens: %s %s", kind, text)
