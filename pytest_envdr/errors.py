@@ -35,8 +35,11 @@ PACKAGES = {
     "redis-server": "redis-tools",
     "haproxy": "haproxy",
     "php": "php-cli php-mysql php-redis php-mbstring php-xml",
+    "PHP's extensions": "php-mysql php-redis php-mbstring php-xml",
     "Laravel": "php-laravel-framework php-illuminate-redis",
     "setpriv": "util-linux",
+    "aws": "awscli",
+    "curl": "curl",
 }
 """The Debian packages that bring each program of the sandbox."""
 
@@ -56,14 +59,19 @@ class StackFileError(UsageError):
 class MissingProgram(UsageError):
     """A program that the sandbox stands on is not installed."""
 
+    @staticmethod
+    def packages(*programs: str) -> str:
+        """The Debian packages that bring them, each once, as apt-get takes them."""
+        return " ".join(dict.fromkeys(" ".join(PACKAGES.get(program, program) for program in programs).split()))
+
     @classmethod
     def named(cls, *programs: str, searched: str | None = None) -> Self:
         """The error for programs of `PACKAGES` that were not found."""
-        packages = " ".join(dict.fromkeys(" ".join(PACKAGES.get(program, program) for program in programs).split()))
         looked = f"\nLooked at: {searched}" if searched else ""
         return cls(
             f"The sandbox cannot start: {', '.join(programs)} not found.{looked}\n"
-            f"To go on: apt-get install --no-install-recommends {packages}   (or name a stack with --envdr-stack)"
+            f"To go on: apt-get install --no-install-recommends {cls.packages(*programs)}"
+            "   (or name a stack with --envdr-stack)"
         )
 
 

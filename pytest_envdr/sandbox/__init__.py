@@ -10,6 +10,7 @@ ECS tasks behind HAProxy. Loopback addresses only, Linux only. `Sandbox` is the 
     envelope/           the stack itself: names, application, databases, seed
     fidelity.py         acted, simulated, stored
     guardian.py         whatever ends, nothing is left behind
+    programs.py         what must be installed
     options.py          speed, tenants, port
     server.py           the process: API, control loop, seeded stack
     world.py            what every part shares
@@ -71,6 +72,9 @@ class Sandbox:
         self.pid = 0
 
     def __enter__(self) -> Self:
+        from pytest_envdr.sandbox import programs  # noqa: PLC0415 (it is also run as a module of its own)
+
+        programs.require()
         # Its own session: Ctrl-C in a terminal is the owner's to handle, and it ends by the owner's end.
         process = subprocess.Popen(
             [sys.executable, "-m", "pytest_envdr.sandbox", self._options.to_json()],

@@ -1,0 +1,58 @@
+# Each target sets up what is missing: the Debian packages of the sandbox, a virtual environment, the package in it.
+# make setup | exercise [ARGS="-m ecs_failover"] | test [ARGS=...] | check | bench      [PYTHON=python3.13]
+
+PYTHON ?= python3
+VENV ?= .venv$(if $(filter-out python3,$(notdir $(PYTHON))),-$(notdir $(PYTHON)))
+BIN := $(VENV)/bin
+ARGS ?=
+READY := $(VENV)/.ready
+
+.PHONY: setup exercise test check bench programs test-programs clean
+
+setup: programs
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "pytest-envdr needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) -V). To go on: make PYTHON=python3.11 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) cannot make a virtual environment. To go on: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[sandbox,dev]'
+	@touch $@
+
+# What the sandbox stands on, and what the tests ask it with. $(call install,PROGRAMS)
+define install
+	@packages=$$($(BIN)/python -m pytest_envdr.sandbox.programs $(1)) || exit 1; \
+	[ -z "$$packages" ] && exit 0; \
+	if [ "$$(uname -s)" != Linux ]; then \
+	  echo "The sandbox is for Linux; the plugin itself runs here against a stack file (--envdr-stack)." >&2; exit 0; fi; \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then as=; \
+	elif command -v apt-get >/dev/null && sudo -n true 2>/dev/null; then as=sudo; \
+	else echo "Missing for the sandbox, and apt-get is not there or not allowed. Debian's packages that bring it: $$packages" >&2; exit 1; fi; \
+	echo "apt-get install $$packages"; \
+	$$as apt-get -qq update && DEBIAN_FRONTEND=noninteractive $$as apt-get -qq install -y --no-install-recommends $$packages >/dev/null
+endef
+
+programs: $(READY)
+	$(call install,)
+
+test-programs: $(READY)
+	$(call install,aws curl)
+
+exercise: programs
+	$(BIN)/python -m pytest dr_tests $(ARGS)
+
+test: test-programs
+	$(BIN)/python -m pytest tests $(ARGS)
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: programs
+	$(BIN)/python -m bench $(ARGS)
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

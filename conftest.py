@@ -1,0 +1,3 @@
+"""pytester for the plugin's own tests, and the running sandbox that they share."""
+
+pytest_plugins = ("pytester",)
