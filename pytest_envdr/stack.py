@@ -47,6 +47,8 @@ class JobProbe(_Request):
 
     kind: Literal["job"] = "job"
     path: str = "/dr/jobs"
+    within_seconds: PositiveFloat = 5
+    """How long a job may take before it counts as not done."""
 
 
 class HeartbeatProbe(_Request):
@@ -54,6 +56,8 @@ class HeartbeatProbe(_Request):
 
     kind: Literal["heartbeat"] = "heartbeat"
     path: str = "/dr/heartbeat"
+    within_seconds: PositiveFloat = 5
+    """How old the newest heartbeat may be before the service counts as down."""
 
 
 Probe = Annotated[HttpProbe | WebSocketProbe | JobProbe | HeartbeatProbe, Field(discriminator="kind")]
