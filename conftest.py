@@ -1,3 +1,1 @@
-"""pytester for the plugin's own tests, and the running sandbox that they share."""
-
 pytest_plugins = ("pytester",)

@@ -78,8 +78,8 @@ class WebSocket:
                 raise ConnectionError("the handshake's answer does not end")
             self._more()
         head, self._buffer = self._buffer.split(b"\r\n\r\n", 1)
-        if not head.startswith(b"HTTP/1.1 "):
-            raise ConnectionError("the handshake was not answered in HTTP/1.1")
+        if not head.startswith(b"HTTP/1."):
+            raise ConnectionError("the handshake was not answered in HTTP")
         return head
 
     def _take(self, size: int) -> bytes:

@@ -1,0 +1,1 @@
+"""Every hook, nothing but hooks."""
