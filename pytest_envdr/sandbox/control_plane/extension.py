@@ -29,7 +29,9 @@ def moto_urls(service: str) -> ModuleType:
 
 def extend(service: str, backend: type[BaseBackend]) -> None:
     """Make `backend` the class behind every account and Region of `service`, before the first request."""
-    get_backend(service).backend = backend  # type: ignore[call-overload]
+    backends = get_backend(service)  # type: ignore[call-overload]
+    for holder in (backends, *backends.values()):  # an account that was asked for already has a copy of the class
+        holder.backend = backend
 
 
 def on_each_path(service: str, response: type[BaseResponse]) -> None:
