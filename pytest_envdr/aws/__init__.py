@@ -1,1 +1,221 @@
-"""."""
+"""AWS as the drills reach it: one session, the guard in every client, every call told.
+
+This is the only importer of boto3. The modules beside it are one a service: reads are nouns and take `aws`, acts are
+verbs and take `aws, journal`. They know nothing of one another.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import boto3
+import botocore.session
+from botocore import xform_name
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
+from botocore.exceptions import ConnectionError as NotConnected
+
+from pytest_envdr import guard
+from pytest_envdr.aws.recorder import Call, Recorder
+from pytest_envdr.errors import AwsError, EnvdrError, NotFound, UsageError
+from pytest_envdr.timeline import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from pytest_envdr.journal import Inverse, Journal
+    from pytest_envdr.stack import Stack
+
+__all__ = ["Act", "Aws", "Call"]
+
+CONFIG = Config(
+    # boto3's own default is three attempts (aws-semantics 0.6): too few for a drill that polls for an hour.
+    retries={"mode": "adaptive", "total_max_attempts": 10},
+    connect_timeout=5,
+    read_timeout=30,
+    # Neither a proxy nor an endpoint of the environment may send a drill elsewhere than its stack file says.
+    proxies={},
+    ignore_configured_endpoint_urls=True,  # type: ignore[call-arg] # the stubs do not know it
+    user_agent_extra="pytest-envdr",
+)
+
+NOT_THERE = ("NotFound", "NonExistent", "DoesNotExist", "NoSuch", "ResourceNotFound")
+"""What AWS's codes contain when a name stands for nothing."""
+
+
+@dataclass(frozen=True)
+class Act:
+    """A call that changes AWS: what it is for (`what`, a clause), its arguments, and what brings the state back."""
+
+    operation: str
+    arguments: Mapping[str, Any]
+    inverse: Inverse
+    what: str
+
+
+class Aws:
+    """The stack's account and Region through one session.
+
+    Args:
+        stack: names endpoint, account, Region and credentials.
+        journal: what the guard asks whether a call that changes AWS may be made; None: none may.
+        on_call: told of every call when it has been answered, or has failed.
+        clock: the exercise's clock.
+
+    Raises:
+        NotCleared: the endpoint is not cleared.
+        UsageError: the endpoint is no URL, or the profile is not there.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        journal: Journal | None = None,
+        on_call: Callable[[Call], None] | None = None,
+        *,
+        clock: Clock | None = None,
+    ) -> None:
+        guard.check_endpoint(stack)
+        self.stack = stack
+        self.journal = journal
+        self._recorder = Recorder(on_call or (lambda _: None), clock or Clock())
+        self._session = _session(stack)
+        self._clients: dict[str, Any] = {}
+
+    def client(self, service: str) -> Any:
+        """The boto3 client of a service, under guard and recorded."""
+        if service not in self._clients:
+            client = self._session.client(service, endpoint_url=self.stack.endpoint, config=CONFIG)
+            guard.attach(client.meta.events, service, self.journal, self.stack.endpoint)
+            self._recorder.attach(client.meta.events, service)
+            self._clients[service] = client
+        return self._clients[service]
+
+    def call(self, operation: str, *, what: str, **arguments: Any) -> dict[str, Any]:
+        """One call: "ecs.DescribeServices". `what` says in a clause what it is for.
+
+        Raises:
+            NotFound: AWS knows no such thing.
+            AwsError: AWS refused it otherwise.
+            UsageError: the endpoint cannot be reached, or there are no credentials.
+        """
+        service, _, name = operation.partition(".")
+        try:
+            answer: dict[str, Any] = getattr(self.client(service), xform_name(name))(**arguments)
+        except (ClientError, BotoCoreError) as error:
+            raise self._explained(error, operation, what) from error
+        return answer
+
+    def pages(self, operation: str, key: str, *, what: str, **arguments: Any) -> Iterator[Any]:
+        """What is under `key` in every page of an answer.
+
+        Raises:
+            AwsError, UsageError: as `call`.
+        """
+        service, _, name = operation.partition(".")
+        try:
+            for page in self.client(service).get_paginator(xform_name(name)).paginate(**arguments):
+                yield from page.get(key, [])
+        except (ClientError, BotoCoreError) as error:
+            raise self._explained(error, operation, what) from error
+
+    def act(
+        self, journal: Journal, act: Act, *, kept: Callable[[dict[str, Any]], dict[str, Any]] = lambda _: {}
+    ) -> dict[str, Any]:
+        """Intend, then do, then settle.
+
+        Args:
+            journal: where the inverse is written before the call.
+            act: the call.
+            kept: what of the answer the journal keeps.
+
+        Raises:
+            AwsError, UsageError: as `call`; the entry stays owed.
+            JournalDamaged: the inverse could not be written; nothing was called.
+        """
+        with journal.intending(act.operation, act.arguments, inverse=act.inverse) as entry:
+            answer = self.call(act.operation, what=act.what, **act.arguments)
+            entry.settle(kept(answer))
+        return answer
+
+    def check_reachable(self) -> None:
+        """Refuse an endpoint where nobody listens, at once, where the clients would try for a minute.
+
+        Raises:
+            UsageError: naming endpoint and stack file.
+        """
+        parts = urlsplit(self.stack.endpoint or "")
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        try:
+            socket.create_connection((parts.hostname or "", port), timeout=5).close()
+        except OSError as error:
+            raise self._unreachable(error) from error
+
+    def origin(self, value: str) -> str:
+        """Where in the stack file a name stands, for messages: "services.api.name in stack.toml"."""
+        for key, row in self.stack.services.items():
+            if value in (row.name, row.cluster):
+                return f"services.{key}.{'name' if value == row.name else 'cluster'} in {self.stack.path}"
+            if value in (*row.alarms, *row.error_alarms):
+                return f"services.{key}.{'alarms' if value in row.alarms else 'error_alarms'} in {self.stack.path}"
+        if value == self.stack.notifications.topic:
+            return f"notifications.topic in {self.stack.path}"
+        return "not the stack file"
+
+    def refused(self, what: str, *, code: str) -> AwsError:
+        """The error for an answer that is none, though its status is 200."""
+        return AwsError(f"{what} (account {self.stack.account}, {self.stack.region}).", code=code)
+
+    def not_found(self, what: str, *names: str) -> NotFound:
+        """The error for names that AWS does not know; `what` says it in a sentence without its full stop."""
+        origins = "".join(f"\nLooked at: {name}: {self.origin(name)}" for name in names)
+        return NotFound(f"{what} (account {self.stack.account}, {self.stack.region}).{origins}")
+
+    def _explained(self, error: ClientError | BotoCoreError, operation: str, what: str) -> EnvdrError:
+        if isinstance(error, ClientError):
+            code = error.response.get("Error", {}).get("Code", "")
+            words = error.response.get("Error", {}).get("Message", "")
+            kind = NotFound if any(word in code for word in NOT_THERE) else AwsError
+            return kind(f"{what}: AWS refused {operation}: {code}: {words}", code=code)
+        if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
+            return UsageError(
+                f"{what}: there are no credentials: {error}.\nLooked at: {self.stack.path}: credentials, profile\n"
+                "To go on: name a profile in the stack file, or set AWS_PROFILE."
+            )
+        if isinstance(error, (NotConnected, HTTPClientError)):
+            return self._unreachable(error)
+        return AwsError(f"{what}: {operation} could not be made: {error}", code=type(error).__name__)
+
+    def _unreachable(self, error: Exception) -> UsageError:
+        return UsageError(
+            f"The endpoint {self.stack.endpoint} does not answer: {error}. Looked at: {self.stack.path}: endpoint. "
+            "To go on: start what it names, or correct it."
+        )
+
+
+def _session(stack: Stack) -> Any:
+    """A session that takes Region and credentials from the stack file, or from the profile that it names."""
+    if stack.credentials is None:
+        try:
+            return boto3.Session(region_name=stack.region, profile_name=stack.profile)
+        except ProfileNotFound as error:
+            raise UsageError(f"{error}.\nLooked at: {stack.path}: profile") from error
+    # With credentials of its own a stack file needs nothing of ~/.aws or AWS_PROFILE, and must not trip over them.
+    nothing = {"profile": (None, None, None, None), "config_file": (None, None, os.devnull, None)}
+    return boto3.Session(
+        region_name=stack.region,
+        aws_access_key_id=stack.credentials.access_key_id,
+        aws_secret_access_key=stack.credentials.secret_access_key,
+        botocore_session=botocore.session.Session(session_vars=nothing),
+    )
