@@ -10,8 +10,9 @@ use Illuminate\Contracts\Http\Kernel as HttpKernel;
 require_once __DIR__ . '/autoload.php';
 
 // A database or cache that hangs must cost one request its answer, not the process its life.
-ini_set('default_socket_timeout', '5');
-ini_set('mysqlnd.net_read_timeout', '5');
+$seconds = PHP_SAPI === 'cli-server' ? '2' : '5';
+ini_set('default_socket_timeout', $seconds);
+ini_set('mysqlnd.net_read_timeout', $seconds);
 
 $app = new Application(dirname(__DIR__));
 

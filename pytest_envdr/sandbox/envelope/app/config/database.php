@@ -16,14 +16,14 @@ $mysql = static fn (string $database): array => [
     'prefix' => '',
     'strict' => true,
     'timezone' => '+00:00',
-    'options' => [PDO::ATTR_TIMEOUT => 3],
+    'options' => [PDO::ATTR_TIMEOUT => 2],
 ];
 
 $redis = static fn (int $database): array => [
     'host' => env('REDIS_HOST', '127.0.0.1'),
     'port' => env('REDIS_PORT', '6379'),
     'database' => $database,
-    'timeout' => 3,
+    'timeout' => 2,
     'read_timeout' => 5,
 ];
 

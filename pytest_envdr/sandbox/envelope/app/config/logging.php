@@ -2,6 +2,7 @@
 
 declare(strict_types=1);
 
+use Monolog\Formatter\JsonFormatter;
 use Monolog\Handler\NullHandler;
 use Monolog\Handler\StreamHandler;
 
@@ -14,6 +15,8 @@ return [
             'level' => env('LOG_LEVEL', 'info'),
             'handler' => StreamHandler::class,
             'with' => ['stream' => 'php://stderr'],
+            // One line an entry: a log stream has no other way to tell where one ends.
+            'formatter' => JsonFormatter::class,
         ],
         'null' => ['driver' => 'monolog', 'handler' => NullHandler::class],
         'emergency' => ['path' => 'php://stderr'],

@@ -5,6 +5,8 @@ declare(strict_types=1);
 namespace App\Exceptions;
 
 use Illuminate\Foundation\Exceptions\Handler as ExceptionHandler;
+use Symfony\Component\HttpFoundation\Response;
+use Symfony\Component\HttpKernel\Exception\HttpExceptionInterface;
 use Throwable;
 
 final class Handler extends ExceptionHandler
@@ -17,5 +19,18 @@ final class Handler extends ExceptionHandler
     protected function shouldReturnJson($request, Throwable $e): bool
     {
         return true;
+    }
+
+    /**
+     * @return array<string, mixed>
+     */
+    protected function convertExceptionToArray(Throwable $e): array
+    {
+        $body = parent::convertExceptionToArray($e);
+        if ($body['message'] === '' && $e instanceof HttpExceptionInterface) {
+            $body['message'] = Response::$statusTexts[$e->getStatusCode()] ?? 'Error';
+        }
+
+        return $body;
     }
 }

@@ -63,7 +63,7 @@ final class HeartbeatCommand extends Command
     private function waitShortlyForLocks(): void
     {
         config(['database.connections.central.options' => [
-            \PDO::ATTR_TIMEOUT => 3,
+            \PDO::ATTR_TIMEOUT => 2,
             \PDO::MYSQL_ATTR_INIT_COMMAND => 'SET lock_wait_timeout = 2, innodb_lock_wait_timeout = 2',
         ]]);
     }
