@@ -31,7 +31,7 @@ def start(cache: Path) -> tuple[float, float]:
     """Seconds until the API answers, and until all services are steady and their targets healthy."""
     began = time.monotonic()
     api: list[float] = []
-    with Sandbox(cache=cache, on_progress=lambda step: api.append(time.monotonic() - began)):
+    with Sandbox(cache=cache, on_progress=lambda _: api.append(time.monotonic() - began)):
         return api[0], time.monotonic() - began
 
 
