@@ -14,9 +14,9 @@ from pytest_envdr.errors import NotCleared, UsageError
 from pytest_envdr.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import date
 
-    from pytest_envdr.journal import Journal
     from pytest_envdr.stack import Stack
 
 READS = ("Describe", "Get", "List", "Filter", "BatchGet", "Lookup", "Head", "Search", "Receive", "Test")
@@ -103,28 +103,28 @@ def mutating(operation: str) -> bool:
     return not operation.partition(".")[2].startswith(READS)
 
 
-def check_intended(journal: Journal | None, operation: str) -> None:
+def check_intended(operation: str, permits: Callable[[str], bool]) -> None:
     """Refuse a call that changes AWS unless its inverse lies on disk.
 
     Raises:
         NotCleared: no intent for it is open.
     """
-    if mutating(operation) and not (journal is not None and journal.permits(operation)):
+    if mutating(operation) and not permits(operation):
         raise NotCleared(
             f"{operation} is refused: no call changes AWS before its inverse lies on disk.\n"
             "To go on: make it through `Aws.act`, with its inverse."
         )
 
 
-def attach(events: Any, service: str, journal: Journal | None, endpoint: str | None) -> None:
+def attach(events: Any, service: str, *, permits: Callable[[str], bool], endpoint: str | None) -> None:
     """Put the guard into a client: `events` is botocore's emitter of that client, `service` its boto3 name.
 
-    Refused are calls that change AWS without an open intent, and requests to anywhere else than `endpoint`.
+    Refused are calls that change AWS and that the journal does not permit, and requests to elsewhere than `endpoint`.
     """
     cleared = urlsplit(endpoint or "").netloc
 
     def before_call(model: Any, **_: Any) -> None:
-        check_intended(journal, f"{service}.{model.name}")
+        check_intended(f"{service}.{model.name}", permits)
 
     def before_send(request: Any, **_: Any) -> None:
         if urlsplit(request.url).netloc != cleared:

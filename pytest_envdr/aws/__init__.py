@@ -97,10 +97,13 @@ class Aws:
         """The boto3 client of a service, under guard and recorded."""
         if service not in self._clients:
             client = self._session.client(service, endpoint_url=self.stack.endpoint, config=CONFIG)
-            guard.attach(client.meta.events, service, self.journal, self.stack.endpoint)
+            guard.attach(client.meta.events, service, permits=self._permits, endpoint=self.stack.endpoint)
             self._recorder.attach(client.meta.events, service)
             self._clients[service] = client
         return self._clients[service]
+
+    def _permits(self, operation: str) -> bool:
+        return self.journal is not None and self.journal.permits(operation)
 
     def call(self, operation: str, *, what: str, **arguments: Any) -> dict[str, Any]:
         """One call: "ecs.DescribeServices". `what` says in a clause what it is for.
@@ -117,8 +120,8 @@ class Aws:
             raise self._explained(error, operation, what) from error
         return answer
 
-    def pages(self, operation: str, key: str, *, what: str, **arguments: Any) -> Iterator[Any]:
-        """What is under `key` in every page of an answer.
+    def pages(self, operation: str, *keys: str, what: str, **arguments: Any) -> Iterator[Any]:
+        """What is under these keys in every page of an answer.
 
         Raises:
             AwsError, UsageError: as `call`.
@@ -126,7 +129,8 @@ class Aws:
         service, _, name = operation.partition(".")
         try:
             for page in self.client(service).get_paginator(xform_name(name)).paginate(**arguments):
-                yield from page.get(key, [])
+                for key in keys:
+                    yield from page.get(key, [])
         except (ClientError, BotoCoreError) as error:
             raise self._explained(error, operation, what) from error
 

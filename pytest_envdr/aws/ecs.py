@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from pytest_envdr.aws import Act
+from pytest_envdr.errors import NotFound
 from pytest_envdr.journal import Inverse
 
 if TYPE_CHECKING:
@@ -159,7 +160,10 @@ def service(aws: Aws, name: str, cluster: str) -> Service:
         AwsError, UsageError: as `Aws.call`.
     """
     what = f"Service {name} of cluster {cluster} cannot be read"
-    answer = aws.call("ecs.DescribeServices", what=what, cluster=cluster, services=[name])
+    try:
+        answer = aws.call("ecs.DescribeServices", what=what, cluster=cluster, services=[name])
+    except NotFound as error:
+        raise aws.not_found(f"There is no cluster {cluster}, where service {name} should be", cluster) from error
     if not answer["services"]:
         reason = answer["failures"][0].get("reason", "MISSING") if answer["failures"] else "MISSING"
         raise aws.not_found(f"There is no service {name} in cluster {cluster}: ECS says {reason}", name, cluster)

@@ -1,0 +1,47 @@
+"""CloudWatch Logs: what containers and functions wrote."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_envdr.aws import Aws
+
+
+@dataclass(frozen=True)
+class LogEvent:
+    """One line; `at` is the writer's time stamp."""
+
+    at: datetime
+    stream: str
+    message: str
+
+
+def events(
+    aws: Aws, group: str, *, since: datetime, pattern: str | None = None, stream_prefix: str | None = None
+) -> list[LogEvent]:
+    """The lines of a log group since an instant, oldest first; a line may take some seconds to be found.
+
+    Args:
+        aws: the account.
+        group: the log group's name.
+        since: aware UTC; milliseconds count.
+        pattern: a CloudWatch Logs filter pattern.
+        stream_prefix: only the streams whose names begin so.
+
+    Raises:
+        NotFound: there is no such log group.
+    """
+    arguments: dict[str, Any] = {"logGroupName": group, "startTime": int(since.timestamp() * 1000)}
+    if pattern is not None:
+        arguments["filterPattern"] = pattern
+    if stream_prefix is not None:
+        arguments["logStreamNamePrefix"] = stream_prefix
+    rows = aws.pages("logs.FilterLogEvents", "events", what=f"Log group {group} cannot be read", **arguments)
+    found = [
+        LogEvent(datetime.fromtimestamp(row["timestamp"] / 1000, UTC), row["logStreamName"], row["message"])
+        for row in rows
+    ]
+    return sorted(found, key=lambda event: event.at)

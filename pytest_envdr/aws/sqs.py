@@ -1,0 +1,116 @@
+"""SQS: a queue of the drill's own that a topic may send to."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from pytest_envdr.aws import Act
+from pytest_envdr.journal import Inverse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_envdr.aws import Aws
+    from pytest_envdr.journal import Journal
+
+NAME_LIMIT = 80
+BATCH = 10
+"""How many messages one ReceiveMessage gives at most."""
+LIFETIME = timedelta(hours=12)
+"""After that what still stands may be swept away by its tag."""
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A queue."""
+
+    url: str
+    arn: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message as it was received; `sent_at` is when SQS took it."""
+
+    id: str
+    body: str
+    sent_at: datetime
+
+
+def create_queue(aws: Aws, journal: Journal, *, purpose: str, topic: str) -> Queue:
+    """Create a queue "envdr-<exercise id>-<purpose>-..." that a topic may send to.
+
+    Its visibility timeout is the longest that there is: nothing has to be deleted to be received only once.
+
+    Raises:
+        AwsError, UsageError: as `Aws.call`.
+    """
+    exercise = journal.header.exercise
+    name = f"{f'envdr-{exercise}-{purpose}'[: NAME_LIMIT - 9]}-{uuid4().hex[:8]}"
+    arn = f"arn:{topic.split(':')[1]}:sqs:{aws.stack.region}:{aws.stack.account}:{name}"
+    arguments = {
+        "QueueName": name,
+        "Attributes": {
+            "Policy": json.dumps(_policy(arn, topic)),
+            "VisibilityTimeout": "43200",
+            "ReceiveMessageWaitTimeSeconds": "1",
+        },
+        "tags": {
+            "envdr:exercise": exercise,
+            "envdr:source": topic,
+            "envdr:expires-at": (datetime.now(UTC) + LIFETIME).isoformat(timespec="seconds"),
+        },
+    }
+    inverse = Inverse("sqs.DeleteQueue", {"QueueName": name}, f"no queue {name}")
+    act = Act("sqs.CreateQueue", arguments, inverse, f"Queue {name} cannot be created")
+    answer = aws.act(journal, act, kept=lambda answer: {"QueueUrl": answer["QueueUrl"]})
+    return Queue(answer["QueueUrl"], arn, name)
+
+
+def queue_url(aws: Aws, name: str) -> str:
+    """Where a queue is.
+
+    Raises:
+        NotFound: there is none; up to 60 s after its deletion AWS may still know it.
+    """
+    what = f"Queue {name} cannot be found"
+    return str(aws.call("sqs.GetQueueUrl", what=what, QueueName=name)["QueueUrl"])
+
+
+def receive(aws: Aws, queue: Queue, *, wait_seconds: int = 1) -> list[Message]:
+    """Up to ten messages that were not received before; waits up to 20 s for the first. Standard queues deliver at
+    least once, in any order."""
+    rows = aws.call(
+        "sqs.ReceiveMessage",
+        what=f"The messages of queue {queue.name} cannot be received",
+        QueueUrl=queue.url,
+        MaxNumberOfMessages=BATCH,
+        WaitTimeSeconds=wait_seconds,
+        MessageSystemAttributeNames=["SentTimestamp"],
+    ).get("Messages", [])
+    return [Message(row["MessageId"], row["Body"], _sent_at(row)) for row in rows]
+
+
+def _sent_at(row: Mapping[str, Any]) -> datetime:
+    return datetime.fromtimestamp(int(row["Attributes"]["SentTimestamp"]) / 1000, UTC)
+
+
+def _policy(queue: str, topic: str) -> dict[str, Any]:
+    """Lets one topic send to a queue, and nobody else."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "sns.amazonaws.com"},
+                "Action": "sqs:SendMessage",
+                "Resource": queue,
+                "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+            }
+        ],
+    }
