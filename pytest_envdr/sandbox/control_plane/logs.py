@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.logs.models import LogEvent, LogGroup, LogsBackend, LogStream, logs_backends
+from pydantic import BaseModel, Field
 from typing_extensions import override
 
 from pytest_envdr.sandbox.control_plane.extension import backend_lock, extend, moto_urls
@@ -37,6 +38,12 @@ FIDELITY: dict[str, Fidelity] = {
 KEPT_EVENTS = 20_000
 """Events kept of a stream; older ones go first. CloudWatch keeps them for the group's retention time."""
 
+LATEST_MILLISECONDS = 4_102_444_800_000
+"""The year 2100; beyond, a time stamp is a mistake."""
+
+LARGEST_VALUE = 2**360
+"""CloudWatch's bound, either side of zero."""
+
 EMF_MAX_VALUES = 100
 """Values that one metric may have in one embedded-metric event; CloudWatch ignores an event with more."""
 
@@ -57,6 +64,23 @@ class SandboxLogs(LogsBackend):
         answer = super().put_log_events(log_group_name, log_stream_name, log_events)
         _publish_embedded_metrics(self.account_id, self.region_name, (event["message"] for event in log_events))
         return answer
+
+    @override
+    def filter_log_events(
+        self,
+        log_group_name: str,
+        log_stream_names: list[str],
+        start_time: int,
+        end_time: int,
+        limit: int | None,
+        next_token: str | None,
+        filter_pattern: str,
+        interleaved: bool,
+    ) -> tuple[list[dict[str, Any]], str | None, list[dict[str, Any]]]:
+        """FilterLogEvents: CloudWatch always interleaves the streams, since 2019 whatever `interleaved` says."""
+        return super().filter_log_events(
+            log_group_name, log_stream_names, start_time, end_time, limit, next_token, filter_pattern, interleaved=True
+        )
 
 
 class LogsController:
@@ -125,38 +149,56 @@ def embedded_metrics(line: str) -> Iterator[tuple[str, dict[str, Any]]]:
         return
     try:
         event = json.loads(line)
-    except ValueError:
+        metadata = _Metadata.model_validate(event["_aws"])
+    except (ValueError, TypeError, LookupError):
         return
-    if not isinstance(event, dict) or not isinstance(event.get("_aws"), dict):
-        return
-    at = event["_aws"].get("Timestamp")
-    if not isinstance(at, int):
-        return
-    for directive in event["_aws"].get("CloudWatchMetrics", []):
-        yield from _directive(event, directive, datetime.fromtimestamp(at / 1000, UTC).replace(tzinfo=None))
+    at = datetime.fromtimestamp(metadata.milliseconds / 1000, UTC)
+    for directive in metadata.directives:
+        for metric in directive.metrics:
+            for names in directive.dimensions:
+                values = _values(event.get(metric.name))
+                if values and all(name in event for name in names):
+                    yield directive.namespace, _datum(metric, {name: str(event[name]) for name in names}, values, at)
 
 
-def _directive(event: dict[str, Any], directive: dict[str, Any], at: datetime) -> Iterator[tuple[str, dict[str, Any]]]:
-    for metric in directive.get("Metrics", []):
-        values = _values(event.get(metric.get("Name")))
-        if not values:
-            continue
-        for names in directive.get("Dimensions", [[]]):
-            if any(name not in event for name in names):
-                continue
-            yield (
-                directive["Namespace"],
-                {
-                    "MetricName": metric["Name"],
-                    "Dimensions": [{"Name": name, "Value": str(event[name])} for name in names],
-                    "Timestamp": at,
-                    "Values": values,
-                    "Unit": metric.get("Unit", "None"),
-                },
-            )
+class _Metric(BaseModel):
+    """A metric that a line has a value for, under its name in the event's root."""
+
+    name: str = Field(alias="Name", min_length=1)
+    unit: str = Field(alias="Unit", default="None")
+
+
+class _Directive(BaseModel):
+    """What CloudWatch shall take from a line."""
+
+    namespace: str = Field(alias="Namespace", min_length=1)
+    dimensions: list[list[str]] = Field(alias="Dimensions", default=[[]])
+    metrics: list[_Metric] = Field(alias="Metrics")
+
+
+class _Metadata(BaseModel):
+    """The root member `_aws`."""
+
+    milliseconds: int = Field(alias="Timestamp", ge=0, lt=LATEST_MILLISECONDS)
+    directives: list[_Directive] = Field(alias="CloudWatchMetrics")
+
+
+def _datum(metric: _Metric, dimensions: dict[str, str], values: list[float], at: datetime) -> dict[str, Any]:
+    return {
+        "MetricName": metric.name,
+        "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
+        "Timestamp": at.replace(tzinfo=None),
+        "Values": values,
+        "Unit": metric.unit,
+    }
 
 
 def _values(value: object) -> list[float]:
     values = value if isinstance(value, list) else [value]
-    numbers = [float(each) for each in values if isinstance(each, int | float) and not isinstance(each, bool)]
+    numbers = [float(each) for each in values if _is_value(each)]
     return numbers if len(numbers) == len(values) <= EMF_MAX_VALUES else []
+
+
+def _is_value(value: object) -> TypeGuard[float]:
+    """A number that CloudWatch takes; no NaN, which compares with nothing."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_VALUE
