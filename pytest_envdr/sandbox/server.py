@@ -10,6 +10,7 @@ import sys
 import threading
 from contextlib import ExitStack
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_envdr.errors import EnvdrError, UsageError
@@ -24,13 +25,13 @@ from pytest_envdr.sandbox.control_plane import (
     logs,
     rds,
 )
-from pytest_envdr.sandbox.envelope import seed
-from pytest_envdr.sandbox.envelope.names import ACCOUNT, REGION
+from pytest_envdr.sandbox.data_plane import php
+from pytest_envdr.sandbox.envelope import database, seed
+from pytest_envdr.sandbox.envelope.names import ACCOUNT, DATABASE, REGION
 from pytest_envdr.sandbox.world import World
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network
-    from pathlib import Path
 
     from pytest_envdr.sandbox.options import Options
 
@@ -71,6 +72,9 @@ def serve(options: Options, network: IPv4Network, directory: Path) -> int:
 def _open(options: Options, network: IPv4Network, directory: Path, parts: ExitStack) -> Path:
     world = World(ACCOUNT, REGION, options.speed, directory, network)
     world.storage.mkdir()
+    world.cache = Path(options.cache) if options.cache else None
+    world.contents[DATABASE] = database.content(options.tenants)
+    php.check_installed()
     api.observe_operations()
     controllers = [module.install(world) for module in SERVICES.values()]
     loop = ControlLoop(controllers)

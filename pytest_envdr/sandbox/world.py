@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pytest_envdr.sandbox.data_plane.mariadb_template import Content
+
 
 @dataclass
 class Images:
@@ -51,6 +53,8 @@ class World:
         endpoint: the API's URL.
         images: what the registry holds.
         storage: the file system that all tasks mount (EFS).
+        contents: what a new database instance holds, by its identifier; one without an entry starts empty.
+        cache: where what takes long to make is kept between runs, for all sandboxes; None for nowhere.
     """
 
     account: str
@@ -60,6 +64,8 @@ class World:
     network: IPv4Network
     endpoint: str = ""
     images: Images = field(default_factory=Images)
+    contents: dict[str, Content] = field(default_factory=dict)
+    cache: Path | None = None
     stopping: threading.Event = field(default_factory=threading.Event)
 
     @property

@@ -83,9 +83,9 @@ def _make_once(content: Content, template: Path, scratch: Path, address: str) ->
             return
         with tempfile.TemporaryDirectory(dir=scratch, prefix="making-") as making:
             _make(content, Path(making) / "data", address)
-            with tempfile.TemporaryDirectory(dir=template.parent, prefix="making-") as half:
-                _copy(Path(making) / "data", Path(half) / "data")
-                (Path(half) / "data").rename(template)
+            half = template.with_name(f"{template.name}.half")
+            _copy(Path(making) / "data", half)
+            half.rename(template)
 
 
 def _make(content: Content, data: Path, address: str) -> None:

@@ -118,6 +118,11 @@ class Redis:
         """Let it run on."""
         self._signal(signal.SIGCONT)
 
+    def terminate(self) -> None:
+        """Ask it to shut down; `exit_code` tells when it has."""
+        self._signal(signal.SIGTERM)
+        self._signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """SIGKILL; `exit_code` tells when it is gone."""
         self._signal(signal.SIGKILL)

@@ -1,0 +1,115 @@
+"""Steps the machine behind each instance, and says of the instance what RDS would say."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from pytest_envdr.sandbox.control_plane.extension import backend_lock
+from pytest_envdr.sandbox.control_plane.rds import events
+from pytest_envdr.sandbox.control_plane.rds.machine import Machine
+from pytest_envdr.sandbox.data_plane.watch import Condition
+
+if TYPE_CHECKING:
+    from pytest_envdr.sandbox.control_plane.rds.backend import Instance, SandboxRDS
+    from pytest_envdr.sandbox.world import World
+
+THREADS = 16
+RESETTING = "resetting-master-credentials"
+BECOMING_AVAILABLE = {
+    "creating": events.CREATED,
+    "starting": events.STARTED,
+    "rebooting": events.RESTARTED,
+}
+"""Status -> what is told when it ends."""
+
+log = logging.getLogger("envdr.sandbox")
+
+
+class Controller:
+    """The machines of one account's instances in one Region, by resource id: an instance may be renamed."""
+
+    def __init__(self, world: World, backend: SandboxRDS) -> None:
+        self._world = world
+        self._backend = backend
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="rds")
+        self._machines: dict[str, Machine] = {}
+
+    def step(self) -> None:
+        """Bring each server a step closer to what is wanted of it."""
+        with backend_lock:
+            instances = {instance.dbi_resource_id: instance for instance in self._backend.instances()}
+        for resource in self._machines.keys() - instances.keys():
+            self._pool.submit(self._machines.pop(resource).discard)
+        for resource, instance in instances.items():
+            if resource not in self._machines:
+                self._machines[resource] = Machine(self._world, instance, self._pool)
+            machine = self._machines[resource]
+            with backend_lock:
+                self._want(instance, machine)
+            machine.step()
+            with backend_lock:
+                self._tell(instance, machine)
+
+    def close(self) -> None:
+        """End all servers."""
+        for machine in self._machines.values():
+            machine.close()
+        self._machines.clear()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def machine(self, identifier: str) -> Machine:
+        """The machine behind an instance. Raises KeyError."""
+        return self._machines[self._backend.databases[identifier].dbi_resource_id]
+
+    def _want(self, instance: Instance, machine: Machine) -> None:
+        """From the status that a request left to what is wanted of the machine."""
+        if instance.status in {"stopping", "stopped", "deleting"}:
+            machine.down()
+        else:
+            machine.up()
+        if instance.reboot_requested:
+            instance.reboot_requested = False
+            self._event(instance, events.SHUT_DOWN)
+            machine.reboot()
+        if instance.new_password and instance.status == "available":
+            machine.set_password(instance.master_username or "", instance.new_password)
+            instance.status = RESETTING
+
+    def _tell(self, instance: Instance, machine: Machine) -> None:
+        """From how the machine is to the status."""
+        if machine.failure and instance.status == "creating":
+            log.error("%s: %s", instance.db_instance_identifier, machine.failure)
+            instance.status = "failed"
+        elif machine.condition is Condition.DOWN and instance.status == "stopping":
+            self._become(instance, "stopped", events.STOPPED)
+        elif machine.condition is Condition.DOWN and instance.status == "deleting":
+            self._event(instance, events.DELETED)
+            del self._backend.databases[instance.db_instance_identifier]
+        elif machine.condition is Condition.UP:
+            self._tell_up(instance, machine)
+        elif instance.status in {"available", RESETTING}:
+            # It died, or hung and was killed: RDS recovers it by a restart.
+            self._become(instance, "rebooting", events.RECOVERY_STARTED)
+
+    def _tell_up(self, instance: Instance, machine: Machine) -> None:
+        instance.reachable = True
+        if instance.status == RESETTING and not machine.setting_password:
+            self._tell_reset(instance, machine)
+        elif instance.status in BECOMING_AVAILABLE and not instance.reboot_requested:
+            self._become(instance, "available", BECOMING_AVAILABLE[instance.status])
+
+    def _tell_reset(self, instance: Instance, machine: Machine) -> None:
+        """A password that could not be set stays wanted."""
+        instance.status = "available"
+        if instance.new_password and machine.has_password(instance.new_password):
+            instance.new_password = None
+            self._event(instance, events.CREDENTIALS_RESET)
+
+    def _become(self, instance: Instance, status: str, event: str) -> None:
+        instance.status = status
+        self._event(instance, event)
+
+    def _event(self, instance: Instance, event: str) -> None:
+        self._backend.add_event(event, instance)
