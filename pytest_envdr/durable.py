@@ -158,7 +158,7 @@ def _held(path: Path) -> InUse:
 def _make_directory(directory: Path, sync: Callable[[int], None]) -> None:
     missing = [one for one in (directory, *directory.parents) if not one.exists()]
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for made in missing:
+    for made in reversed(missing):
         _sync_directory(made.parent, sync)
 
 

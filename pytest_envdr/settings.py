@@ -14,7 +14,7 @@ import os
 import platform
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pytest_envdr.errors import UsageError
 
@@ -70,6 +70,10 @@ class Option:
         return "ENVDR_" + self.stem.upper()
 
 
+Lookup: TypeAlias = "Callable[[Option], str | Sequence[str] | None]"
+"""What the command line, or the ini file, says of an option: None where it says nothing."""
+
+
 def _option(
     help: str,  # noqa: A002 (argparse's word)
     *,
@@ -84,14 +88,14 @@ def _option(
 
 def _path(text: str, start: Path) -> Path:
     if not text:
-        raise ValueError("a path is needed, and it is empty")
+        raise ValueError("a path is needed, not an empty text")
     return start / Path(text).expanduser()
 
 
 def _names(text: str, _: Path) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(name for name in text.replace(",", " ").split()))
     if not names:
-        raise ValueError("names separated by commas are needed, and there is none")
+        raise ValueError(f"names separated by commas are needed, not {text!r}")
     return names
 
 
@@ -177,8 +181,8 @@ OPTIONS: tuple[Option, ...] = tuple(
 
 
 def resolve(
-    option: Callable[[Option], str | Sequence[str] | None],
-    ini: Callable[[Option], str | None] = lambda _: None,
+    option: Lookup,
+    ini: Lookup = lambda _: None,
     *,
     ini_directory: Path = NO_INI,
     environment: Mapping[str, str] | None = None,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -25,6 +26,7 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 from botocore.exceptions import ConnectionError as NotConnected
+from botocore.utils import parse_timestamp
 
 from pytest_envdr import guard
 from pytest_envdr.aws.recorder import Call, Recorder
@@ -210,16 +212,22 @@ class Aws:
 
 def _session(stack: Stack) -> Any:
     """A session that takes Region and credentials from the stack file, or from the profile that it names."""
-    if stack.credentials is None:
-        try:
-            return boto3.Session(region_name=stack.region, profile_name=stack.profile)
-        except ProfileNotFound as error:
-            raise UsageError(f"{error}.\nLooked at: {stack.path}: profile") from error
+    static = stack.credentials
     # With credentials of its own a stack file needs nothing of ~/.aws or AWS_PROFILE, and must not trip over them.
     nothing = {"profile": (None, None, None, None), "config_file": (None, None, os.devnull, None)}
-    return boto3.Session(
-        region_name=stack.region,
-        aws_access_key_id=stack.credentials.access_key_id,
-        aws_secret_access_key=stack.credentials.secret_access_key,
-        botocore_session=botocore.session.Session(session_vars=nothing),
-    )
+    core = botocore.session.Session(profile=None if static else stack.profile, session_vars=nothing if static else None)
+    core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_utc)
+    try:
+        return boto3.Session(
+            region_name=stack.region,
+            aws_access_key_id=static.access_key_id if static else None,
+            aws_secret_access_key=static.secret_access_key if static else None,
+            botocore_session=core,
+        )
+    except ProfileNotFound as error:
+        raise UsageError(f"{error}.\nLooked at: {stack.path}: profile") from error
+
+
+def _utc(value: Any) -> datetime:
+    """AWS's time stamps as aware UTC; botocore would give them in this machine's zone."""
+    return parse_timestamp(value).astimezone(UTC)

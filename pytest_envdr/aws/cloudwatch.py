@@ -100,6 +100,15 @@ def history(aws: Aws, alarm: str, *, since: datetime) -> list[HistoryItem]:
     ]
 
 
+def active_mutes(aws: Aws, alarm: str) -> list[str]:
+    """The mute rules (ARNs) that keep an alarm from telling anybody now (aws-semantics 0.14)."""
+    what = f"The mute rules of alarm {alarm} cannot be read"
+    rows = aws.pages(
+        "cloudwatch.ListAlarmMuteRules", "AlarmMuteRuleSummaries", what=what, AlarmName=alarm, Statuses=["ACTIVE"]
+    )
+    return [row["AlarmMuteRuleArn"] for row in rows]
+
+
 def detection_bound_seconds(alarm: Alarm) -> float:
     """How long an alarm may take, at most, to see an outage that lasts (aws-semantics 10.2.2).
 
