@@ -173,12 +173,12 @@ class SandboxApplicationAutoScaling(ApplicationAutoscalingBackend):
             if target is None or service is None:
                 return
             configuration = policy.step_scaling_policy_configuration
-            asked = step(configuration, service.desired_count, trigger.breach)
-            change = None if asked is None else bounded(service.desired_count, asked, _bounds(target))
-            if change is None or _suspended(target, change[0]) or self._cooled(target, *change):
+            change = self._change(target, configuration, service.desired_count, trigger.breach)
+            if change is None or _suspended(target, change[0]):
                 return
             cause = f"monitor alarm {trigger.alarm} in state {trigger.state} triggered policy {policy.policy_name}"
-            self._cool(target, *change, float(configuration.get("Cooldown", DEFAULT_COOLDOWN)))
+            seconds = float(configuration.get("Cooldown", DEFAULT_COOLDOWN))
+            self._cool(target, change[0], service.desired_count, seconds)
             self._set(target, change[1], cause)
 
     def run_due_actions(self) -> None:
@@ -254,15 +254,30 @@ class SandboxApplicationAutoScaling(ApplicationAutoscalingBackend):
         self.activities = [*self.activities[-KEPT:], activity]
         return activity
 
-    def _cooled(self, target: FakeScalableTarget, direction: Direction, capacity: int) -> bool:
-        """Whether a cooldown forbids this change. A larger scale-out passes, and any scale-out ends one of scale-in."""
-        until, reached = self._cooling.get((target.resource_id, direction), (0.0, 0))
-        if direction == "out":
-            return time.monotonic() < until and capacity <= reached
-        return time.monotonic() < max(until, self._cooling.get((target.resource_id, "out"), (0.0, 0))[0])
+    def _change(
+        self, target: FakeScalableTarget, configuration: dict[str, Any], current: int, breach: float
+    ) -> tuple[Direction, int] | None:
+        """What a step changes now.
 
-    def _cool(self, target: FakeScalableTarget, direction: Direction, capacity: int, seconds: float) -> None:
-        self._cooling[target.resource_id, direction] = (time.monotonic() + seconds / self.speed, capacity)
+        While a scale-out cools down, what it added counts for the next one: only a larger step adds more. Scale-in
+        waits until an earlier one has cooled down, or a scale-out came between.
+        """
+        start = min(current, self._cooling_from(target, "out", current))
+        asked = step(configuration, start, breach)
+        if asked is not None and asked > start:
+            return bounded(current, max(asked, current), _bounds(target))
+        asked = step(configuration, current, breach)
+        if asked is None or self._cooling_from(target, "in", None) is not None:
+            return None
+        return bounded(current, asked, _bounds(target))
+
+    def _cooling_from(self, target: FakeScalableTarget, direction: Direction, otherwise: Any) -> Any:
+        """The capacity that the last change in this direction started from, while it cools down."""
+        until, start = self._cooling.get((target.resource_id, direction), (0.0, 0))
+        return start if time.monotonic() < until else otherwise
+
+    def _cool(self, target: FakeScalableTarget, direction: Direction, start: int, seconds: float) -> None:
+        self._cooling[target.resource_id, direction] = (time.monotonic() + seconds / self.speed, start)
         if direction == "out":
             self._cooling.pop((target.resource_id, "in"), None)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from moto.cloudwatch.exceptions import ResourceNotFound, ValidationError
+from moto.cloudwatch.exceptions import InvalidFormat, ResourceNotFound, ValidationError
 from moto.cloudwatch.models import Alarm, CloudWatchBackend, MetricAggregatedDatum, MetricDatum
 from typing_extensions import override
 
@@ -120,7 +120,10 @@ class SandboxCloudWatch(CloudWatchBackend):
 
     @override
     def set_alarm_state(self, alarm_name: str, reason: str, reason_data: str, state_value: str) -> None:
-        """SetAlarmState: runs the actions as an evaluation does; the next evaluation sets the state right again."""
+        """SetAlarmState: runs the actions as an evaluation does; the next evaluation sets the state right again.
+
+        A scaling policy takes the size of the breach from `recentDatapoints` in the reason data, as on AWS.
+        """
         with backend_lock:
             if alarm_name not in self.alarms:
                 raise ResourceNotFound
@@ -129,7 +132,7 @@ class SandboxCloudWatch(CloudWatchBackend):
                     f"1 validation error detected: Value '{state_value}' at 'stateValue' failed to satisfy "
                     "constraint: Member must satisfy enum value set: [INSUFFICIENT_DATA, ALARM, OK]"
                 )
-            self.transition(self.alarms[alarm_name], state_value, reason, reason_data)
+            self.transition(self.alarms[alarm_name], state_value, reason, reason_data, value=_newest_said(reason_data))
 
     def transition(self, alarm: Alarm, new: str, reason: str, data: str | None, *, value: float | None = None) -> None:
         """Record a state; where it is another one than before, its actions become due. Callers hold the lock."""
@@ -161,6 +164,19 @@ class SandboxCloudWatch(CloudWatchBackend):
                 alarm.actions_enabled = enabled
                 alarm.configuration_updated_timestamp = _now()
                 self._configured(alarm, "updated", {"type": "Update", "updatedAlarm": wording.configuration(alarm)})
+
+
+def _newest_said(reason_data: str | None) -> float | None:
+    """The newest of `recentDatapoints` in StateReasonData.
+
+    Raises:
+        InvalidFormat: it is no JSON object.
+    """
+    try:
+        points = json.loads(reason_data or "{}").get("recentDatapoints") or [None]
+        return None if points[-1] is None else float(points[-1])
+    except (ValueError, AttributeError, TypeError) as error:
+        raise InvalidFormat("StateReasonData is not valid JSON.") from error
 
 
 def _now() -> datetime:
@@ -210,6 +226,10 @@ def _check(settings: dict[str, Any]) -> None:
     statistic = settings.get("statistic") or settings.get("extended_statistic") or ""
     if settings.get("metric_data_queries") or settings.get("rule") or settings["comparison_operator"] not in OPERATORS:
         raise NotImplementedError("alarms on metric math, anomaly detection or other alarms")
+    if None in (settings["namespace"], settings["metric_name"], settings["period"], settings["threshold"]):
+        raise ValidationError("Namespace, MetricName, Period and Threshold are required for an alarm on a metric.")
+    if not statistic:
+        raise ValidationError("Exactly one of Statistic and ExtendedStatistic must be specified.")
     if not supported(statistic):
         raise NotImplementedError(f"alarms on the statistic {statistic}")
     period, out_of = settings["period"], settings["evaluation_periods"]
