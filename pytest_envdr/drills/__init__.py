@@ -1,1 +1,226 @@
-"""."""
+"""What can be broken on purpose and brought back: one noun a file, context managers that need no pytest.
+
+services    an ECS service stopped altogether, or all its tasks at once
+subject     a service as it was before, and whether it is fit to be broken
+outage      whether an outage was seen by all that ought to
+alarms      whether an outage would be noticed, and whether it was
+recovery    when a service counts as back
+
+A `Drill` is what one test tells: its time-line, its objectives, its findings. It neither holds nor changes AWS:
+whatever does takes `aws` and `journal` beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from pytest_envdr import waiting
+from pytest_envdr.errors import UsageError
+from pytest_envdr.timeline import Actuals, Phase, Timeline, actuals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+    from pathlib import Path
+
+    from pytest_envdr.stack import Objective
+    from pytest_envdr.timeline import Clock, Entry, Mark
+
+__all__ = ["Attachment", "Drill", "Finding", "Severity", "Standing"]
+
+T = TypeVar("T")
+
+Severity = Literal["note", "warning", "failure"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that the exercise found out: `id` in one word with dots, `title` in a sentence, `detail` as seen,
+    `remedy` as advice. A `failure` fails the drill."""
+
+    id: str
+    severity: Severity
+    title: str
+    detail: str = ""
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"[{self.id}] {self.title}" + (f" ({self.detail})" if self.detail else "")
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A file of the evidence; `path` is relative to the evidence directory."""
+
+    name: str
+    path: str
+    media_type: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a wait stands, for a line on the terminal. Seconds; `elapsed` counts from the drill's fault, or beginning."""
+
+    drill: str
+    phase: str
+    awaited: str
+    elapsed: float
+    waited: float
+    deadline: float
+
+    def __str__(self) -> str:
+        left = f"{self.waited:.0f} of at most {self.deadline:.0f} s"
+        return f"{self.drill}  {self.elapsed:.0f} s  {self.phase or 'set up'}: waiting for {self.awaited} ({left})"
+
+
+class Drill(Timeline):
+    """One test's time-line.
+
+    Attributes:
+        name: what the test is called in messages.
+        exercise_id: the run that it belongs to; what it creates is named and tagged with it.
+        objective: what is promised, None where nothing is.
+        findings: what was found out, in order.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        exercise_id: str,
+        objective: Objective | None,
+        directory: Path,
+        sink: Callable[[Entry], None],
+        clock: Clock,
+        told: Callable[[Standing], None] = lambda _: None,
+    ) -> None:
+        super().__init__(sink, clock)
+        self.name = name
+        self.exercise_id = exercise_id
+        self.objective = objective
+        self.findings: list[Finding] = []
+        self._directory = directory
+        self._told = told
+        self._began = clock.monotonic()
+        self._phase = ""
+
+    @property
+    def rto_seconds(self) -> float:
+        """The recovery time objective.
+
+        Raises:
+            UsageError: there is none.
+        """
+        return self.check_objective().rto_seconds
+
+    @property
+    def rpo_seconds(self) -> float:
+        """The recovery point objective.
+
+        Raises:
+            UsageError: there is none.
+        """
+        if (rpo := self.check_objective().rpo_seconds) is None:
+            raise UsageError(f"{self.name} has no recovery point objective.\nTo go on: give the marker `rpo_seconds`.")
+        return rpo
+
+    @property
+    def failures(self) -> list[Finding]:
+        """The findings that fail the drill."""
+        return [finding for finding in self.findings if finding.severity == "failure"]
+
+    @property
+    def actuals(self) -> Actuals:
+        """RTA and its parts so far; all None until the recovery is verified."""
+        return actuals(self.entries)
+
+    @contextmanager
+    def phase(self, phase: Phase | str) -> Iterator[None]:
+        """A phase of the plan's step breakdown, from entering to leaving."""
+        before, self._phase = self._phase, str(Phase(phase))
+        try:
+            with super().phase(phase):
+                yield
+        finally:
+            self._phase = before
+
+    def note(self, text: str) -> None:
+        """Something worth writing down."""
+        self.add("note", text=text)
+
+    def deviation(self, text: str) -> None:
+        """Something that was done otherwise than the runbook says."""
+        self.add("deviation", text=text)
+
+    def finding(self, finding: Finding) -> Finding:
+        """Something found out; the same one twice is told once."""
+        if finding not in self.findings:
+            self.findings.append(finding)
+            self.add("finding", **vars(finding))
+        return finding
+
+    def fact(self, what: str, text: str, at: datetime) -> None:
+        """Something that AWS stamped with a time of its own, placed at that instant."""
+        self.add("aws.fact", clock=self.clock.reading(at), what=what, text=text)
+
+    def attach(self, name: str, content: str | bytes, *, media_type: str = "text/plain") -> Attachment:
+        """A file for the evidence: a log excerpt, an answer of the API, a dump."""
+        raw = content.encode() if isinstance(content, str) else content
+        path = self._directory / "attachments" / _file_name(self.name) / _file_name(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(raw)
+        relative = str(path.relative_to(self._directory))
+        attachment = Attachment(name, relative, media_type, hashlib.sha256(raw).hexdigest())
+        self.add("attachment", **vars(attachment))
+        return attachment
+
+    def wait_until(
+        self,
+        read: Callable[[], T],
+        satisfied: Callable[[T], bool] = bool,
+        *,
+        what: str,
+        deadline: float,
+        **how: Any,
+    ) -> T:
+        """`waiting.wait_until`, told on the time-line and on the terminal."""
+        begun, done = self.clock.monotonic(), False
+        try:
+            value: T = waiting.wait_until(read, satisfied, what=what, deadline=deadline, progress=self._tell, **how)
+            done = True
+            return value
+        finally:
+            took = self.clock.monotonic() - begun
+            self.add("wait", what=what, deadline_seconds=deadline, took_seconds=round(took, 3), satisfied=done)
+
+    def since(self, mark: Mark | str) -> float:
+        """Seconds since a mark; 0 where it was not set."""
+        entry = self.marked(mark)
+        return self.clock.monotonic() - entry.clock if entry else 0.0
+
+    def check_objective(self) -> Objective:
+        """What is promised.
+
+        Raises:
+            UsageError: nothing is.
+        """
+        if self.objective is None:
+            raise UsageError(
+                f"{self.name} has no objective.\n"
+                "To go on: mark the test with its scenario, or give the marker `rto_seconds`."
+            )
+        return self.objective
+
+    def _tell(self, elapsed: float, what: str, deadline: float) -> None:
+        fault = self.marked("fault")
+        since = self.clock.monotonic() - (fault.clock if fault else self._began)
+        self._told(Standing(self.name, self._phase, what, since, elapsed, deadline))
+
+
+def _file_name(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:120] or "unnamed"

@@ -1,0 +1,235 @@
+"""An ECS service that is taken away, and comes back.
+
+Two faults that answer different questions (aws-semantics 4.2): `crashed` stops every task, and ECS must start others by
+itself; `stopped` sets the desired count to 0, which nobody heals: alarms must see it, and people must act.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pytest_envdr import undo
+from pytest_envdr.aws import application_autoscaling, ecs
+from pytest_envdr.drills import alarms, outage, recovery
+from pytest_envdr.drills.subject import SETTLE_SECONDS, Subject, check_fit, subject
+from pytest_envdr.errors import Refused, UndoFailed, WaitTimedOut
+from pytest_envdr.probe import Probe, check_for, samples
+from pytest_envdr.timeline import Mark, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pytest_envdr.aws import Aws
+    from pytest_envdr.drills import Drill
+    from pytest_envdr.drills.outage import Seen
+    from pytest_envdr.drills.recovery import Recovery
+    from pytest_envdr.journal import Journal
+    from pytest_envdr.probe import Sample
+    from pytest_envdr.stack import Service
+
+__all__ = ["CrashedService", "StoppedService", "crashed", "stopped"]
+
+BASELINE_SECONDS = 30.0
+"""How long a service may take to answer well before anything is touched."""
+REPLACED_SECONDS = 60.0
+"""How long ECS's scheduler may take to start the first task in the place of those that were stopped."""
+
+
+@dataclass(frozen=True)
+class CrashedService:
+    """A service all of whose tasks were stopped at once.
+
+    `wait_until_replaced` returns when ECS has noticed by itself, `wait_until_recovered` when the service is back and it
+    held.
+    """
+
+    name: str
+    before: Subject
+    probe: Probe
+    wait_until_replaced: Callable[[], float]
+    wait_until_recovered: Callable[[], Recovery]
+
+
+@dataclass(frozen=True)
+class StoppedService:
+    """A service whose desired count was set to 0, auto scaling suspended.
+
+    `wait_until_seen` tells what was noticed of the outage, `restore` puts the desired count back, and
+    `wait_until_recovered` returns when the service is back and it held.
+    """
+
+    name: str
+    before: Subject
+    probe: Probe
+    wait_until_seen: Callable[[], Seen]
+    restore: Callable[[], None]
+    wait_until_recovered: Callable[[], Recovery]
+
+
+@contextmanager
+def crashed(
+    aws: Aws, journal: Journal, drill: Drill, row: Service, *, settle_seconds: float = SETTLE_SECONDS
+) -> Iterator[CrashedService]:
+    """Stop every task of a service at once; ECS replaces them, so nothing has to be put back.
+
+    Raises:
+        Refused: the service is not fit to be broken, and nothing was touched.
+    """
+    with drill.phase(Phase.KICK_OFF):
+        before = check_fit(aws, drill, row, settle_seconds=settle_seconds)
+    with _client(drill, row) as probe:
+        _await_baseline(drill, probe, row)
+        with drill.phase(Phase.TRIGGER):
+            fault = drill.mark(Mark.FAULT).clock
+            for task in before.tasks:
+                ecs.stop_task(aws, journal, task, cluster=row.cluster, reason=f"envdr exercise {drill.exercise_id}")
+        yield CrashedService(
+            row.name,
+            before,
+            probe,
+            partial(_wait_until_replaced, aws, drill, before),
+            partial(recovery.wait_until_recovered, aws, drill, before, probe, fault=fault),
+        )
+
+
+@contextmanager
+def stopped(
+    aws: Aws, journal: Journal, drill: Drill, row: Service, *, settle_seconds: float = SETTLE_SECONDS
+) -> Iterator[StoppedService]:
+    """Take a service down altogether: scaling suspended first, then desired count 0. Put back in the reverse order on
+    leaving, however it is left, and seen to be as before.
+
+    Raises:
+        Refused: the service is not fit to be broken, or an alarm fires already; nothing was touched.
+        UndoFailed: on leaving, the state before could not be brought back.
+    """
+    topic = aws.stack.notifications.topic
+    with drill.phase(Phase.KICK_OFF):
+        before = check_fit(aws, drill, row, settle_seconds=settle_seconds)
+        for finding in (
+            *alarms.check_alarms(aws, row.alarms, topic),
+            *alarms.check_subscribers(aws, topic, aws.stack.notifications.subscribers),
+        ):
+            drill.finding(finding)
+        alarms.check_quiet(aws, drill, row.alarms, settle_seconds=settle_seconds)
+    with _client(drill, row) as probe, _put_back(aws, journal, drill, before):
+        _await_baseline(drill, probe, row)
+        with drill.phase(Phase.KICK_OFF):
+            watch = alarms.listen(aws, journal, topic, row.alarms)
+        with drill.phase(Phase.TRIGGER):
+            fault = _take_down(aws, journal, drill, before)
+        yield StoppedService(
+            row.name,
+            before,
+            probe,
+            partial(outage.wait_until_seen, aws, drill, before, probe, watch),
+            partial(_restore, aws, journal, drill),
+            partial(recovery.wait_until_recovered, aws, drill, before, probe, fault=fault),
+        )
+
+
+@contextmanager
+def _client(drill: Drill, row: Service) -> Iterator[Probe]:
+    """The client outside, each of its answers told to the evidence."""
+
+    def tell(sample: Sample) -> None:
+        answer = sample.answer
+        drill.add(
+            "probe",
+            clock=sample.sent,
+            ok=answer.ok,
+            status=answer.status,
+            error=answer.error,
+            milliseconds=round(sample.seconds * 1000, 1),
+            value_ok=answer.value_ok,
+        )
+
+    with Probe(check_for(row.probe), sink=tell) as probe:
+        yield probe
+
+
+def _await_baseline(drill: Drill, probe: Probe, row: Service) -> None:
+    """A service that does not answer well before cannot be seen to recover."""
+    began = drill.clock.monotonic()
+    try:
+        with drill.phase(Phase.KICK_OFF):
+            drill.wait_until(
+                lambda: sum(sample.answer.proof for sample in samples.row(probe.samples, since=began)),
+                lambda proofs: proofs >= recovery.PROOFS,
+                what=f"{recovery.PROOFS} good answers of {row.name} in a row",
+                deadline=BASELINE_SECONDS,
+                longest_interval=0.5,
+            )
+    except WaitTimedOut as error:
+        lost = samples.outage(probe.samples, since=began)
+        raise Refused(
+            f"Nothing was touched: {row.name} does not answer a client before the drill either: {lost.failures}.\n"
+            f"Looked at: {row.probe.kind} probe, {row.probe.url}{row.probe.path}\nTo go on: mend the service."
+        ) from error
+
+
+def _take_down(aws: Aws, journal: Journal, drill: Drill, before: Subject) -> float:
+    """Scaling first: while the desired count lies below the minimum, a scale-out or a schedule would lift it."""
+    if before.scaling is not None:
+        application_autoscaling.suspend(aws, journal, before.scaling)
+    fault = drill.mark(Mark.FAULT).clock
+    ecs.set_desired_count(aws, journal, before.service, count=0)
+    return fault
+
+
+def _restore(aws: Aws, journal: Journal, drill: Drill) -> None:
+    """Put the desired count back as it was found, not as a template says."""
+    drill.mark("restore")
+    for entry in reversed(journal.owed()):
+        if entry.act == "ecs.UpdateService":
+            undo.reverse(aws, journal, entry)
+
+
+@contextmanager
+def _put_back(aws: Aws, journal: Journal, drill: Drill, before: Subject) -> Iterator[None]:
+    """All that is owed, in reverse order, however the block ends; then look whether all is as before."""
+    try:
+        yield
+    finally:
+        with drill.phase(Phase.DOCUMENT):
+            undo.replay(aws, journal, lambda undone: drill.note(f"{undone.entry.inverse.restores}: {undone.how}"))
+            _check_as_before(aws, drill, before)
+
+
+def _check_as_before(aws: Aws, drill: Drill, before: Subject) -> None:
+    """More tasks than before are scaling's own business, which works again; fewer are a debt."""
+    now = subject(aws, before.row)
+    was, is_ = before.service.desired, now.service.desired
+    if is_ > was:
+        drill.note(f"the desired count of {before.row.name} was {was}, and something set it to {is_} meanwhile")
+    if is_ < was or before.scaling != now.scaling:
+        raise UndoFailed(
+            f"{before.row.name} is not as before: desired count {was}, now {is_}; "
+            f"auto scaling {before.scaling}, now {now.scaling}."
+        )
+
+
+def _wait_until_replaced(aws: Aws, drill: Drill, before: Subject) -> float:
+    """Until ECS has started a task in the place of those stopped, by its own time stamp; marks SEEN.
+
+    Returns the seconds from the fault.
+    """
+    started = drill.wait_until(
+        lambda: [task for task in ecs.tasks(aws, before.row.cluster, before.row.name) if _new(task, before)],
+        what=f"ECS starting tasks of {before.row.name} again",
+        deadline=max(drill.rto_seconds, REPLACED_SECONDS),
+        longest_interval=0.5,
+    )
+    stamps = [task.created_at for task in started if task.created_at]
+    fault = drill.marked(Mark.FAULT)
+    noticed = drill.clock.reading(min(stamps)) if stamps else drill.clock.monotonic()
+    noticed = max(noticed, fault.clock) if fault else noticed
+    drill.mark(Mark.SEEN, clock=noticed, by="ECS")
+    return noticed - fault.clock if fault else 0.0
+
+
+def _new(task: ecs.Task, before: Subject) -> bool:
+    return task.id not in before.task_ids
