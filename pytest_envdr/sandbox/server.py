@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import shutil
@@ -58,6 +59,8 @@ def serve(options: Options, network: IPv4Network, directory: Path) -> int:
         with ExitStack() as parts:
             parts.callback(shutil.rmtree, directory, ignore_errors=True)
             stack_file = _open(options, network, directory, parts)
+            gc.freeze()
+            gc.enable()
             _say("ready", str(stack_file))
             stopping.wait()
     except UsageError as error:
