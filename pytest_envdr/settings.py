@@ -122,6 +122,18 @@ def default_state_directory() -> Path:
     return user_state_path("envdr", appauthor=False)
 
 
+def cache_directory() -> Path | None:
+    """The user's cache directory, made where it is missing: ~/.cache/envdr on Linux; None where it cannot be written."""
+    from platformdirs import user_cache_path  # noqa: PLC0415 (an unused plugin imports nothing it does not need)
+
+    directory = user_cache_path("envdr", appauthor=False)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return directory if os.access(directory, os.W_OK) else None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What the user set, by whatever way. None: left open, the one who uses it knows the default."""

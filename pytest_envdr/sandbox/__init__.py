@@ -27,6 +27,7 @@ from typing import IO, TYPE_CHECKING, Self
 
 from pytest_envdr.errors import PartFailed, UsageError
 from pytest_envdr.sandbox.options import SPEED, TENANTS, Options
+from pytest_envdr.settings import cache_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +40,8 @@ STOP_SECONDS = 30.0
 
 class Sandbox:
     """The embedded stack, from entering to leaving: `with Sandbox() as sandbox: ... sandbox.stack`.
+
+    `cache` is where filled databases are kept between runs; by default the user's cache directory.
 
     Attributes:
         stack: the stack file that it wrote; gone when it ends.
@@ -65,7 +68,7 @@ class Sandbox:
                 f"The embedded sandbox runs on Linux only, and this is {sys.platform}.\n"
                 "To go on: name a stack with --envdr-stack; the plugin itself is not bound to Linux."
             )
-        self._options = Options(speed, tenants, port, str(cache or ""))
+        self._options = Options(speed, tenants, port, str(cache or cache_directory() or ""))
         self._on_progress = on_progress
         self._process: subprocess.Popen[str] | None = None
         self.stack = Path()
