@@ -123,7 +123,7 @@ def default_state_directory() -> Path:
 
 
 def cache_directory() -> Path | None:
-    """The user's cache directory, made where it is missing: ~/.cache/envdr on Linux; None where it cannot be written."""
+    """The user's cache directory, ~/.cache/envdr on Linux, made where it is missing; None if unwritable."""
     from platformdirs import user_cache_path  # noqa: PLC0415 (an unused plugin imports nothing it does not need)
 
     directory = user_cache_path("envdr", appauthor=False)

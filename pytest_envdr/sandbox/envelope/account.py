@@ -31,7 +31,8 @@ class Account:
     def client(self, service: str) -> Any:
         """The boto3 client of a service."""
         if service not in self._clients:
-            self._clients[service] = self._session.client(
+            make: Any = self._session.client  # the stubs know each service by its literal name only
+            self._clients[service] = make(
                 service,
                 region_name=self.world.region,
                 endpoint_url=self.world.endpoint,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from pytest_envdr.sandbox.envelope.names import CLUSTER, LISTENER_PORT, SERVICES, STANDBY_REGION, Service
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pytest_envdr.sandbox.envelope.services import LoadBalancer
     from pytest_envdr.sandbox.world import World
 
@@ -88,10 +90,10 @@ def _service(service: Service, url: tuple[str, str]) -> list[str]:
     return _table(f"services.{service.word}", row) + _table(f"services.{service.word}.probe", probe)
 
 
-def _table(name: str, rows: dict[str, object] | dict[str, str]) -> list[str]:
+def _table(name: str, rows: Mapping[str, object]) -> list[str]:
     return ["", f"[{name}]", *_keys(rows)]
 
 
-def _keys(rows: dict[str, object] | dict[str, str]) -> list[str]:
+def _keys(rows: Mapping[str, object]) -> list[str]:
     # A JSON string, number or list of strings is TOML as well.
     return [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in rows.items()]
