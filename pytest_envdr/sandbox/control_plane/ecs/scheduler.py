@@ -1,0 +1,189 @@
+"""The service scheduler: makes the tasks of each service what the service wants, and tells its deployments' progress.
+
+Callers hold moto's lock; nothing here waits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from pytest_envdr.sandbox.control_plane.ecs import health_check
+from pytest_envdr.sandbox.control_plane.ecs.delays import STEADY_REPEAT_SECONDS, UNCHECKED_HEALTHY_SECONDS
+from pytest_envdr.sandbox.control_plane.ecs.rollout import Condition, Limits, plan
+from pytest_envdr.sandbox.control_plane.ecs.task import BEFORE_RUNNING, Status, StopCode, Task, TaskOrder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_envdr.sandbox.control_plane.ecs.backend import SandboxEcs
+    from pytest_envdr.sandbox.control_plane.ecs.deployment import Deployment
+    from pytest_envdr.sandbox.control_plane.ecs.service import Service
+    from pytest_envdr.sandbox.control_plane.ecs.targets import TargetGroups, Verdict
+    from pytest_envdr.sandbox.world import World
+
+
+class ServiceScheduler:
+    """Looks at one service at a time."""
+
+    def __init__(self, world: World, targets: TargetGroups) -> None:
+        self._world = world
+        self._targets = targets
+
+    def reconcile(self, service: Service, backend: SandboxEcs) -> None:
+        """Bring one service a step nearer to what it wants."""
+        if service.stored.launch_type == "EC2" and service.desired:
+            self._cannot_place(service)
+            return
+        service.history[0].begin()
+        for deployment in service.deployments:
+            self._account(service, deployment)
+        if service.stored.status == "DRAINING":
+            service.scale(0)
+        self._act(service, backend)
+        self._tell_registrations(service)
+        self._settle(service)
+
+    def _account(self, service: Service, deployment: Deployment) -> None:
+        """Bury stopped tasks, note failures, and lift the throttle once a task runs."""
+        for task in deployment.tasks:
+            if task.last_status is Status.RUNNING and task.wanted:
+                deployment.throttle.ran(task.order.attempt)
+                if deployment.failed_tasks and self._condition(service, task) is Condition.HEALTHY:
+                    deployment.failed_tasks = 0
+            elif not task.wanted and not task.accounted:
+                task.accounted = True
+                if _failed(task) and deployment.count_failure(task):
+                    service.events.cannot_start()
+        deployment.tasks = [task for task in deployment.tasks if task.last_status is not Status.STOPPED]
+
+    def _act(self, service: Service, backend: SandboxEcs) -> None:
+        primary, older = service.primary, service.deployments[1:]
+        made = plan(
+            service.desired,
+            Limits.of(service.desired, service.options["deploymentConfiguration"]),
+            [(task, self._condition(service, task)) for task in primary.wanted],
+            [(task, self._condition(service, task)) for each in reversed(older) for task in each.wanted],
+        )
+        for task in made.unhealthy:
+            self._stop_unhealthy(service, task)
+        for task in made.surplus:
+            task.stop(StopCode.SCHEDULER, f"Scaling activity initiated by (deployment {primary.id})")
+        self._tell_stops(service, [*made.unhealthy, *made.surplus])
+        if made.start and primary.throttle.open():
+            tasks = [backend.launch(self._order(service, primary)) for _ in range(made.start)]
+            primary.tasks.extend(tasks)
+            service.events.started(tasks)
+        if made.start or made.unhealthy or made.surplus:
+            service.steady_since = None
+
+    def _order(self, service: Service, deployment: Deployment) -> TaskOrder:
+        revision = deployment.revision
+        network = revision.network_configuration.get("awsvpcConfiguration", {})
+        strategy = revision.capacity_provider_strategy
+        return TaskOrder(
+            cluster=service.cluster,
+            definition=deployment.definition,
+            group=f"service:{service.name}",
+            started_by=deployment.id,
+            launch_type=revision.launch_type or "FARGATE",
+            capacity_provider=strategy[0]["capacityProvider"] if strategy else None,
+            subnets=tuple(network.get("subnets", ())),
+            security_groups=tuple(network.get("securityGroups", ())),
+            load_balancers=revision.load_balancers,
+            tags=tuple(service.task_tags(deployment.definition)),
+            enable_execute_command=service.options["enableExecuteCommand"],
+            attempt=deployment.throttle.attempt,
+        )
+
+    def _condition(self, service: Service, task: Task) -> Condition:
+        if task.last_status in BEFORE_RUNNING:
+            return Condition.COMING
+        verdicts = self._targets.verdicts(task)
+        graced = task.ran() < self._world.scaled(service.grace_seconds)
+        if not graced and _ill(task, verdicts):
+            return Condition.UNHEALTHY
+        if not _well(task, verdicts):
+            return Condition.UNPROVEN
+        checked = bool(verdicts) or task.has_health_check
+        return (
+            Condition.HEALTHY
+            if checked or task.ran() >= self._world.scaled(UNCHECKED_HEALTHY_SECONDS)
+            else Condition.UNPROVEN
+        )
+
+    def _stop_unhealthy(self, service: Service, task: Task) -> None:
+        failing = next((verdict for verdict in self._targets.verdicts(task) if verdict.state == "unhealthy"), None)
+        if failing is not None:
+            service.events.unhealthy_target(task, failing)
+            task.stop(StopCode.SCHEDULER, f"Task failed ELB health checks in (target-group {failing.group})")
+        else:
+            service.events.unhealthy_container(task)
+            task.stop(StopCode.SCHEDULER, "Task failed container health checks")
+        task.failed_checks = True
+
+    def _tell_stops(self, service: Service, tasks: Sequence[Task]) -> None:
+        running = [task for task in tasks if task.last_status is Status.RUNNING]
+        if running:
+            service.events.stopped(running)
+            draining = sum(1 for task in running if task.registered)
+            if draining:
+                service.events.draining(draining)
+
+    def _tell_registrations(self, service: Service) -> None:
+        for group, count in service.registered.items():
+            service.events.registered(count, group)
+        for group, count in service.deregistered.items():
+            service.events.deregistered(count, group)
+        service.registered, service.deregistered = Counter(), Counter()
+
+    def _settle(self, service: Service) -> None:
+        """Drop what has been replaced; tell when the rollout is complete, the service steady, or gone."""
+        service.deployments[1:] = [each for each in service.deployments[1:] if each.serving]
+        service.stored.running_count, service.stored.pending_count = service.running, service.pending
+        if service.stored.status == "DRAINING":
+            if not any(deployment.serving for deployment in service.deployments):
+                service.end()
+            return
+        if not self._steady(service):
+            service.steady_since = None
+            return
+        primary = service.primary
+        if primary.rollout_state == "IN_PROGRESS":
+            primary.complete()
+            service.events.completed(primary.id)
+        now = time.monotonic()
+        if service.steady_since is None or now - service.steady_since > self._world.scaled(STEADY_REPEAT_SECONDS):
+            service.steady_since = now
+            service.events.steady()
+
+    def _steady(self, service: Service) -> bool:
+        tasks = service.primary.wanted
+        return (
+            len(service.deployments) == 1
+            and len(tasks) == service.desired == service.running
+            and all(_well(task, self._targets.verdicts(task)) for task in tasks)
+        )
+
+    def _cannot_place(self, service: Service) -> None:
+        throttle = service.primary.throttle
+        if throttle.open():
+            throttle.failed(throttle.attempt)
+            service.events.cannot_place()
+
+
+def _failed(task: Task) -> bool:
+    """It stopped, and nobody wanted it to."""
+    return task.failed_checks or task.stop_code in (StopCode.FAILED_TO_START, StopCode.ESSENTIAL_EXITED)
+
+
+def _ill(task: Task, verdicts: Sequence[Verdict]) -> bool:
+    unhealthy_target = any(verdict.state == "unhealthy" for verdict in verdicts)
+    return unhealthy_target or task.health_status == health_check.UNHEALTHY
+
+
+def _well(task: Task, verdicts: Sequence[Verdict]) -> bool:
+    """RUNNING, and every check that it has says healthy."""
+    contained = not task.has_health_check or task.health_status == health_check.HEALTHY
+    return task.last_status is Status.RUNNING and contained and all(verdict.state == "healthy" for verdict in verdicts)
