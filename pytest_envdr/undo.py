@@ -51,8 +51,10 @@ NOTHING = Remaining()
 
 def _desired_count(aws: Aws, before: Mapping[str, Any]) -> Remaining:
     """Below what it was, or still what this exercise set: back to what it was. Anything above is somebody else's."""
-    now = ecs.service(aws, before["service"], before["cluster"]).desired
-    wanted = before["desiredCount"]
+    service = ecs.service(aws, before["service"], before["cluster"])
+    now, wanted = service.desired, before["desiredCount"]
+    if service.status != "ACTIVE":
+        raise UndoFailed(f"service {service.name} is {service.status}: somebody deletes it, or has")
     if now == wanted:
         return NOTHING
     if now > wanted and now != before["set"]:

@@ -96,7 +96,19 @@ def ecs_service(*, desired: int = 2, minimum: int | None = None) -> str:
     ecs = plain("ecs")
     ecs.create_cluster(clusterName=CLUSTER)
     ecs.register_task_definition(family=name, containerDefinitions=[{"name": "app", "image": "app", "memory": 64}])
-    ecs.create_service(cluster=CLUSTER, serviceName=name, taskDefinition=name, desiredCount=desired)
+    ec2 = plain("ec2")
+    network = {
+        "subnets": [ec2.describe_subnets()["Subnets"][0]["SubnetId"]],
+        "securityGroups": [ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"]],
+    }
+    ecs.create_service(
+        cluster=CLUSTER,
+        serviceName=name,
+        taskDefinition=name,
+        desiredCount=desired,
+        launchType="FARGATE",
+        networkConfiguration={"awsvpcConfiguration": network},
+    )
     if minimum is not None:
         plain("application-autoscaling").register_scalable_target(
             ServiceNamespace="ecs",
