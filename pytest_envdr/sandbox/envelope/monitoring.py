@@ -46,13 +46,18 @@ def create_alarms(account: Account, topic: str, balancers: dict[str, LoadBalance
     cloudwatch = account.client("cloudwatch")
     for service in SERVICES:
         if service.load_balancer is None:
-            cloudwatch.put_metric_alarm(**_stalled(service.name, service.word, topic))
+            dimension = {"Name": "Service", "Value": service.word}
+            metric = WORK_METRICS[service.word]
+            name, what = f"{service.name}-stalled", f"{service.name} does no work"
+            cloudwatch.put_metric_alarm(**_work(name, what, topic, metric=metric, dimension=dimension))
             continue
         balancer = balancers[service.load_balancer]
         dimensions = _dimensions(balancer.arn, balancer.target_groups[service.word])
         cloudwatch.put_metric_alarm(**_no_healthy_host(service.name, dimensions, topic))
         cloudwatch.put_metric_alarm(**_errors(service.name, dimensions, topic))
-    cloudwatch.put_metric_alarm(**_database_heartbeat(topic))
+    name, what = f"{PREFIX}-db-heartbeat", "no heartbeat reaches the database"
+    dimension = {"Name": "DBInstanceIdentifier", "Value": DATABASE}
+    cloudwatch.put_metric_alarm(**_work(name, what, topic, metric="DatabaseHeartbeats", dimension=dimension))
 
 
 def _dimensions(balancer: str, group: str) -> list[dict[str, str]]:
@@ -70,6 +75,20 @@ def _alarm(name: str, description: str, topic: str) -> dict[str, Any]:
         "OKActions": [topic],
         "Period": 60,
         "EvaluationPeriods": 1,
+    }
+
+
+def _work(name: str, description: str, topic: str, *, metric: str, dimension: dict[str, str]) -> dict[str, Any]:
+    """An alarm on the application's own work: high-resolution metrics, so half a minute is period enough."""
+    return _alarm(name, description, topic) | {
+        "Namespace": METRICS,
+        "MetricName": metric,
+        "Dimensions": [dimension],
+        "Period": 30,
+        "Statistic": "Sum",
+        "ComparisonOperator": "LessThanThreshold",
+        "Threshold": 1,
+        "TreatMissingData": "breaching",
     }
 
 
@@ -94,28 +113,4 @@ def _errors(name: str, dimensions: list[dict[str, str]], topic: str) -> dict[str
         "ComparisonOperator": "GreaterThanOrEqualToThreshold",
         "Threshold": 5,
         "TreatMissingData": "notBreaching",
-    }
-
-
-def _stalled(name: str, word: str, topic: str) -> dict[str, Any]:
-    return _alarm(f"{name}-stalled", f"{name} does no work", topic) | {
-        "Namespace": METRICS,
-        "MetricName": WORK_METRICS[word],
-        "Dimensions": [{"Name": "Service", "Value": word}],
-        "Statistic": "Sum",
-        "ComparisonOperator": "LessThanThreshold",
-        "Threshold": 1,
-        "TreatMissingData": "breaching",
-    }
-
-
-def _database_heartbeat(topic: str) -> dict[str, Any]:
-    return _alarm(f"{PREFIX}-db-heartbeat", "no heartbeat reaches the database", topic) | {
-        "Namespace": METRICS,
-        "MetricName": "DatabaseHeartbeats",
-        "Dimensions": [{"Name": "DBInstanceIdentifier", "Value": DATABASE}],
-        "Statistic": "Sum",
-        "ComparisonOperator": "LessThanThreshold",
-        "Threshold": 1,
-        "TreatMissingData": "breaching",
     }

@@ -30,8 +30,8 @@ def build(world: World, version: str, report: Callable[[str], None]) -> str:
     places = stores.create(account, net)
     report("services")
     services.create_services(account, net, places, balancers)
-    monitoring.create_alarms(account, topic, balancers)
     _wait_until_steady(account, balancers, report)
+    monitoring.create_alarms(account, topic, balancers)
     return stack_file.render(world, topic=topic, queue=queue, balancers=balancers, version=version)
 
 

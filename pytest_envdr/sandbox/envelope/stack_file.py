@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pytest_envdr.sandbox.world import World
 
 OBJECTIVES: dict[str, tuple[float, float | None]] = {
-    "ecs_failover": (30, None),
+    "ecs_failover": (45, None),
     "database_restore": (60, 15),
     "single_tenant_recovery": (90, 15),
     "tenant_bucket_recovery": (60, 5),
@@ -24,9 +24,14 @@ OBJECTIVES: dict[str, tuple[float, float | None]] = {
     "lambda_provisioner_failure": (60, 0),
     "regional_failover": (180, 30),
 }
-"""RTO and RPO in wall seconds, promised at speed 10."""
-ALARM_SECONDS = 200
-"""How long a fault may stay unnoticed, in AWS's seconds: an alarm's period and evaluation, twice over, and delivery."""
+"""RTO and RPO in wall seconds, promised at speed 10.
+
+ecs_failover: with its last target a group's HealthyHostCount vanishes, and an alarm on one period of 60 s then still
+sees the last value for three periods before it takes missing data as breaching; 24 of the 45 s may go to detection.
+"""
+ALARM_SECONDS = 300
+"""How long a fault may stay unnoticed, in AWS's seconds: three periods of the alarm with the last value still in sight,
+the one that was running, and its evaluation and delivery."""
 
 RUNBOOKS = {"database_restore": "docs/backup-restore-runbook.md", "bad_deployment_rollback": "docs/deployment-guide.md"}
 ROLES = {

@@ -56,7 +56,11 @@ final class Metrics
      */
     private static function line(array $dimensions, array $counts): string
     {
-        $metric = static fn (string $name): array => ['Name' => $name, 'Unit' => 'Count'];
+        $metric = static fn (string $name): array => [
+            'Name' => $name,
+            'Unit' => 'Count',
+            'StorageResolution' => 1,
+        ];
 
         return json_encode([
             '_aws' => [
