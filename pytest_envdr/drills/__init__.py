@@ -97,7 +97,7 @@ class Drill(Timeline):
         directory: Path,
         sink: Callable[[Entry], None],
         clock: Clock,
-        told: Callable[[Standing], None] = lambda _: None,
+        told: Callable[[Standing | None], None] = lambda _: None,
     ) -> None:
         super().__init__(sink, clock)
         self.name = name
@@ -195,6 +195,7 @@ class Drill(Timeline):
             done = True
             return value
         finally:
+            self._told(None)
             took = self.clock.monotonic() - begun
             self.add("wait", what=what, deadline_seconds=deadline, took_seconds=round(took, 3), satisfied=done)
 

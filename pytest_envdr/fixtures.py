@@ -1,0 +1,111 @@
+"""The catalogue of fixtures. Each enters a context manager that exists without pytest, and does no more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_envdr import collection, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_envdr.aws import Aws
+    from pytest_envdr.drills import Drill
+    from pytest_envdr.drills.services import CrashedService, StoppedService
+    from pytest_envdr.exercise import Exercise
+    from pytest_envdr.journal import Journal
+    from pytest_envdr.stack import Service, Stack
+
+__all__ = [
+    "aws",
+    "crashed_ecs_service",
+    "drill",
+    "ecs_service",
+    "exercise",
+    "journal",
+    "stack",
+    "stopped_ecs_service",
+]
+
+
+@pytest.fixture(scope="session")
+def exercise(pytestconfig: pytest.Config) -> Iterator[Exercise]:
+    """The run itself: the stack, the hands on it, its evidence.
+
+    Without `--envdr-stack` the embedded sandbox is started when this is first needed; it ends with the run. Most tests
+    want `stack` and `drill`.
+    """
+    with running.exercise(pytestconfig) as exercise:
+        yield exercise
+
+
+@pytest.fixture(scope="session")
+def stack(exercise: Exercise) -> Stack:
+    """What is under test, as the stack file says: services with their URLs, alarms, objectives, endpoint."""
+    return exercise.stack
+
+
+@pytest.fixture(scope="session")
+def aws(exercise: Exercise) -> Aws:
+    """The stack's account: what the functions of `pytest_envdr.aws` take first. Without `journal` nothing changes."""
+    return exercise.aws
+
+
+@pytest.fixture(scope="session")
+def journal(exercise: Exercise) -> Journal:
+    """The undo journal: what the acts of `pytest_envdr.aws` take second.
+
+    What is written there is put back when the drill ends, or by `envdr undo`.
+    """
+    return exercise.journal
+
+
+@pytest.fixture
+def drill(request: pytest.FixtureRequest, exercise: Exercise) -> Iterator[Drill]:
+    """This test's time-line: phases, marks, notes, deviations, findings, attachments, waits, and the objective.
+
+    A finding of severity `failure` fails the test. What the test still owes at its end is put back.
+    """
+    with running.outcomes():
+        yield exercise.drill(collection.charge(request.node))
+        exercise.settle()
+
+
+@pytest.fixture
+def ecs_service(request: pytest.FixtureRequest, stack: Stack) -> Service:
+    """The service that the drill is about. The test runs once for each of the stack's, or those of `--envdr-service`.
+
+    A test may choose: `@pytest.mark.parametrize("ecs_service", ["api"], indirect=True)`.
+    """
+    return stack.services[request.param]
+
+
+@pytest.fixture
+def crashed_ecs_service(exercise: Exercise, drill: Drill, ecs_service: Service) -> Iterator[CrashedService]:
+    """A service whose tasks were all stopped at once, with a client outside that goes on asking.
+
+    Broken: every task (StopTask). Put back: ECS itself starts others; that is what the drill is about.
+    """
+    from pytest_envdr.drills import services  # noqa: PLC0415 (a run without drills needs no boto3)
+
+    with running.outcomes():
+        exercise.check_approval("ecs_failover")
+        with services.crashed(exercise.aws, exercise.journal, drill, ecs_service) as service:
+            yield service
+
+
+@pytest.fixture
+def stopped_ecs_service(exercise: Exercise, drill: Drill, ecs_service: Service) -> Iterator[StoppedService]:
+    """A service that was taken down altogether, with a client outside that goes on asking.
+
+    Broken: auto scaling suspended, then desired count 0; a queue of the drill's own listens to the alarms' topic. Put
+    back: the desired count, then auto scaling, exactly as they were; the queue is deleted.
+    """
+    from pytest_envdr.drills import services  # noqa: PLC0415 (a run without drills needs no boto3)
+
+    with running.outcomes():
+        exercise.check_approval("ecs_failover")
+        with services.stopped(exercise.aws, exercise.journal, drill, ecs_service) as service:
+            yield service
