@@ -190,6 +190,7 @@ def _service(network: Network, service: Service, balancers: dict[str, LoadBalanc
         "taskDefinition": service.name,
         "desiredCount": service.desired,
         "launchType": "FARGATE",
+        "availabilityZoneRebalancing": "DISABLED",
         "deploymentConfiguration": {
             "minimumHealthyPercent": 100,
             "maximumPercent": 200,

@@ -26,15 +26,16 @@ __all__ = ["FIDELITY", "install"]
 FIDELITY: dict[str, Fidelity] = {
     # A frozen process fails its health checks: the task turns UNHEALTHY and is replaced, and counts and
     # lists change with it.
-    "CreateService": ACTED,
-    "DeleteService": ACTED,
     "DescribeClusters": ACTED,
     "DescribeServices": ACTED,
     "DescribeTasks": ACTED,
     "ListTasks": ACTED,
-    "RunTask": ACTED,
-    "StopTask": ACTED,
     "UpdateService": ACTED,
+    # Their answers only say that the intent was recorded.
+    "CreateService": SIMULATED,
+    "DeleteService": SIMULATED,
+    "RunTask": SIMULATED,
+    "StopTask": SIMULATED,
     # How far the tasks' processes are decides the status, but the history itself is ours.
     "DescribeServiceDeployments": SIMULATED,
     "DescribeServiceRevisions": SIMULATED,
