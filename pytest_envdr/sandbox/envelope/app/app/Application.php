@@ -6,6 +6,7 @@ namespace App;
 
 use Illuminate\Foundation\Application as Framework;
 use Illuminate\Support\Env;
+use RuntimeException;
 
 /**
  * The framework's application with its code and its storage apart: the code is an image that many tasks share and
@@ -21,7 +22,11 @@ final class Application extends Framework
     public function __construct($basePath)
     {
         parent::__construct($basePath);
-        $this->useStoragePath(rtrim((string) Env::get('LARAVEL_STORAGE_PATH', $basePath . '/storage'), '/'));
+        $storage = Env::get('LARAVEL_STORAGE_PATH');
+        if (!is_string($storage) || !str_starts_with($storage, '/')) {
+            throw new RuntimeException('LARAVEL_STORAGE_PATH must name the directory that all tasks share');
+        }
+        $this->useStoragePath(rtrim($storage, '/'));
         $this->createStorage();
     }
 
@@ -51,7 +56,7 @@ final class Application extends Framework
             $path = $this->storagePath() . '/' . $directory;
             // Tasks that start together make it together: only a directory that is still missing is an error.
             if (!is_dir($path) && !@mkdir($path, 0775, true) && !is_dir($path)) {
-                throw new \RuntimeException("Cannot create the storage directory {$path}");
+                throw new RuntimeException("Cannot create the storage directory {$path}");
             }
         }
     }

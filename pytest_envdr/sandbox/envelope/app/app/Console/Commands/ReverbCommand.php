@@ -21,6 +21,8 @@ final class ReverbCommand extends Command
 
     public function handle(): int
     {
+        // One loop serves everybody: a database that hangs must not hold it for long.
+        ini_set('mysqlnd.net_read_timeout', '2');
         $server = Server::listen(config('app.task'), config('app.port'));
         pcntl_async_signals(true);
         foreach ([SIGTERM, SIGINT] as $signal) {
