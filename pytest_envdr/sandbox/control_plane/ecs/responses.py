@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, cast
 
 from moto.core.responses import ActionResult
@@ -14,6 +15,8 @@ from pytest_envdr.sandbox.control_plane.ecs.validation import between
 from pytest_envdr.sandbox.control_plane.extension import backend_lock
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pytest_envdr.sandbox.control_plane.ecs.backend import SandboxEcs
     from pytest_envdr.sandbox.control_plane.ecs.service import Service
     from pytest_envdr.sandbox.control_plane.ecs.service_deployments import ServiceDeployment
@@ -160,7 +163,12 @@ class EcsResponses(EC2ContainerServiceResponse):
 def _within(one: ServiceDeployment, window: dict[str, Any]) -> bool:
     created = one.times["createdAt"]
     after, before = window.get("after"), window.get("before")
-    return (after is None or created > after) and (before is None or created < before)
+    return (after is None or created > _aware(after)) and (before is None or created < _aware(before))
+
+
+def _aware(moment: datetime) -> datetime:
+    """moto parses time stamps into naive UTC."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _full(service: Service, one: ServiceDeployment) -> dict[str, Any]:

@@ -149,22 +149,25 @@ class ServiceScheduler:
         if not self._steady(service):
             service.steady_since = None
             return
-        primary = service.primary
-        if primary.rollout_state == "IN_PROGRESS":
-            primary.complete()
-            service.events.completed(primary.id)
+        if service.primary.rollout_state == "IN_PROGRESS":
+            service.primary.complete()
+            service.events.completed(service.primary.id)
         now = time.monotonic()
         if service.steady_since is None or now - service.steady_since > self._world.scaled(STEADY_REPEAT_SECONDS):
             service.steady_since = now
             service.events.steady()
 
     def _steady(self, service: Service) -> bool:
+        """All tasks run and are well; for a rollout to be complete, each must also have lasted.
+
+        Otherwise a program that ends at once would complete its deployment in the moment that it runs.
+        """
         tasks = service.primary.wanted
-        return (
-            len(service.deployments) == 1
-            and len(tasks) == service.desired == service.running
-            and all(_well(task, self._targets.verdicts(task)) for task in tasks)
-        )
+        if len(service.deployments) > 1 or not len(tasks) == service.desired == service.running:
+            return False
+        if service.primary.rollout_state == "IN_PROGRESS":
+            return all(self._condition(service, task) is Condition.HEALTHY for task in tasks)
+        return all(_well(task, self._targets.verdicts(task)) for task in tasks)
 
     def _cannot_place(self, service: Service) -> None:
         throttle = service.primary.throttle
