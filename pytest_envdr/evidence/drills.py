@@ -61,9 +61,9 @@ def row(story: Story, proves: rows.Proves) -> rows.Drill:
 
 def readable(node_id: str) -> str:
     """A test's name as words: `test_self_healing[api]` is `Self healing · api`."""
-    function, _, parameters = node_id.rpartition("::")[2].partition("[")
-    words = function.removeprefix("test_").replace("_", " ").strip()
-    return " · ".join(part for part in (words[:1].upper() + words[1:], parameters.rstrip("]")) if part)
+    place, _, parameters = node_id.partition("[")
+    words = place.rpartition("::")[2].removeprefix("test_").replace("_", " ").strip()
+    return " · ".join(part for part in (words[:1].upper() + words[1:], parameters.removesuffix("]")) if part)
 
 
 def _objectives(data: dict[str, Any]) -> rows.Objectives:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -11,6 +10,7 @@ from pytest_envdr.evidence.markup import Html, join, tag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from pytest_envdr.evidence.rows import Attachment
 
@@ -30,7 +30,11 @@ def render(attachments: Sequence[Attachment], directory: Path) -> Html:
 
 def _attachment(one: Attachment, directory: Path) -> Html:
     content = _content(one, directory)
-    link = tag("a", one.name or one.path, href=quote(one.path)) if _inside(one, directory) else tag("b", one.name)
+    link = (
+        tag("a", one.name or one.path, href=quote(one.path, errors="replace"))
+        if _inside(one, directory)
+        else tag("b", one.name)
+    )
     state = "" if content is None else _state(one, content)
     missing = tag("b", " is missing", class_="bad") if content is None else None
     return tag(
@@ -43,13 +47,19 @@ def _state(one: Attachment, content: bytes) -> str:
 
 
 def _content(one: Attachment, directory: Path) -> bytes | None:
-    path = directory / one.path
-    return path.read_bytes() if _inside(one, directory) and path.is_file() else None
+    """What is in it, None where it is not there, or lies elsewhere."""
+    try:
+        return (directory / one.path).read_bytes() if _inside(one, directory) else None
+    except OSError:
+        return None
 
 
 def _inside(one: Attachment, directory: Path) -> bool:
     """Whether it lies in the evidence's directory: nothing else of this machine gets into a report."""
-    return not Path(one.path).is_absolute() and (directory / one.path).resolve().is_relative_to(directory.resolve())
+    try:
+        return (directory / one.path).resolve().is_relative_to(directory.resolve())
+    except (OSError, ValueError):
+        return False  # no file has such a name
 
 
 def _shown(one: Attachment, content: bytes | None) -> Html:

@@ -158,11 +158,12 @@ def _append(descriptor: int, line: bytes) -> None:
 
 
 def _encoded(body: dict[str, Any]) -> bytes:
+    """The line. What UTF-8 lacks, halves of surrogate pairs, becomes a question mark."""
     try:
-        text = json.dumps(body, default=_plain, allow_nan=False)
+        text = json.dumps(body, default=_plain, allow_nan=False, ensure_ascii=False)
     except ValueError:
-        text = json.dumps(_finite(body), default=_plain)
-    return text.encode() + b"\n"
+        text = json.dumps(_finite(body), default=_plain, ensure_ascii=False)
+    return text.encode("utf-8", "replace") + b"\n"
 
 
 def _plain(value: object) -> object:

@@ -20,6 +20,9 @@ from pytest_envdr.evidence import events, replay
 
 FILE = "report.html"
 _DEADLINE_SECONDS = 120
+_FAILED = "The HTML report could not be made"
+_CAME_TO_ITS_END = (0, 1, 5)
+"""pytest's exit codes: tests passed, some failed, there were none."""
 
 
 def available() -> bool:
@@ -38,19 +41,17 @@ def render(directory: Path) -> Path | None:
         return None
     with tempfile.TemporaryDirectory(prefix="envdr-report-") as place:
         made = Path(place, FILE)
-        said = _replayed(directory.resolve(), made)
-        if not made.exists():
-            raise EnvdrError(f"The HTML report could not be made.\nLooked at: {directory}\n{said}")
+        _replay(directory, made)
         partial = directory / f".{FILE}.partial"
         partial.write_bytes(made.read_bytes())
     return partial.replace(directory / FILE)
 
 
-def _replayed(directory: Path, made: Path) -> str:
-    """Run the replay; what it said."""
+def _replay(directory: Path, made: Path) -> None:
+    """Run it, and see that it came to its end: pytest says so, whatever it says of the tests."""
     try:
         ended = subprocess.run(
-            _command(directory, made),
+            _command(directory.resolve(), made),
             cwd=made.parent,
             env=_environment(),
             stdin=subprocess.DEVNULL,
@@ -59,9 +60,11 @@ def _replayed(directory: Path, made: Path) -> str:
             timeout=_DEADLINE_SECONDS,
             check=False,
         )
-    except subprocess.TimeoutExpired:
-        return f"It took longer than {_DEADLINE_SECONDS} s."
-    return ended.stdout.decode(errors="replace").strip()
+    except subprocess.TimeoutExpired as error:
+        raise EnvdrError(f"{_FAILED} within {_DEADLINE_SECONDS} s.\nLooked at: {directory}") from error
+    if ended.returncode not in _CAME_TO_ITS_END or not made.exists():
+        said = ended.stdout.decode(errors="replace").strip()
+        raise EnvdrError(f"{_FAILED}.\nLooked at: {directory}\n{said}")
 
 
 def _command(directory: Path, made: Path) -> list[str]:

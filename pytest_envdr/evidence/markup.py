@@ -18,12 +18,17 @@ _VOID = frozenset({"br", "hr", "img", "col"})
 
 
 def text(value: Child) -> Html:
-    """A value as markup; what is `Html` stays, None is nothing. Halves of surrogate pairs, which no file takes, go."""
+    """A value as markup; what is `Html` stays, None is nothing."""
     if isinstance(value, Html):
         return value
     if value is None:
         return Html("")
-    return Html(escape(str(value).encode("utf-8", "replace").decode()))
+    return Html(escape(writable(str(value))))
+
+
+def writable(value: str) -> str:
+    """The same without what no file takes: the halves of surrogate pairs become question marks."""
+    return value.encode("utf-8", "replace").decode()
 
 
 def join(*children: Child) -> Html:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from pytest_envdr.evidence import section, wording
 from pytest_envdr.evidence.events import stamp
-from pytest_envdr.evidence.markup import Html, join, tag
-from pytest_envdr.evidence.rows import Proves, Severity
+from pytest_envdr.evidence.markup import Html, join, tag, writable
+from pytest_envdr.evidence.rows import Proves, Severity, Verdict
 
 if TYPE_CHECKING:
     from pytest_envdr.evidence.markup import Child
@@ -17,8 +17,8 @@ _PARTS = ("detect", "recover", "validate")
 
 
 def title(record: Record) -> str:
-    """The report's title."""
-    return f"Disaster-recovery exercise {record.exercise.id}"
+    """The report's title; pytest-html escapes it."""
+    return writable(f"Disaster-recovery exercise {record.exercise.id}")
 
 
 def render(record: Record) -> Html:
@@ -62,33 +62,45 @@ def _owed(undo: Undo) -> Html:
 
 
 def _facts(record: Record) -> Html:
-    exercise = record.exercise
-    stack = exercise.stack
-    return tag(
-        "dl",
-        *(tag("div", tag("dt", name), tag("dd", value)) for name, value in _rows(record)),
-        tag("div", tag("dt", "account, Region"), tag("dd", f"{stack.account}, {stack.region}")),
-        tag("div", tag("dt", "versions"), tag("dd", _versions(exercise))),
-        tag("div", tag("dt", "command"), tag("dd", tag("code", exercise.command))),
-        tag("div", tag("dt", "evidence"), tag("dd", _source(record.source))),
-        class_="facts",
-    )
+    narrow = (_fact(name, value) for name, value in _short(record))
+    wide = (_fact(name, value, class_="wide") for name, value in _long(record))
+    return tag("dl", *narrow, *wide, class_="facts")
 
 
-def _rows(record: Record) -> list[tuple[str, Child]]:
+def _fact(name: str, value: Child, *, class_: str | None = None) -> Html:
+    return tag("div", tag("dt", name), tag("dd", value), class_=class_)
+
+
+def _short(record: Record) -> list[tuple[str, Child]]:
     exercise = record.exercise
     stack = exercise.stack
     return [
         ("verdict", section.badge(record.verdict)),
         ("exercise", tag("b", exercise.id)),
+        ("drills", _tally(record)),
+        ("stack", tag("b", stack.name)),
+        ("account", stack.account),
+        ("Region", stack.region),
         ("began", stamp(exercise.began_at)),
         ("took", wording.seconds(exercise.seconds)),
-        ("run by", f"{exercise.user or 'unknown'} on {exercise.host or 'unknown'}"),
-        ("tests at commit", _commit(exercise)),
-        ("stack", stack.name),
-        ("target", _target(exercise)),
-        ("changes undone", f"{record.undo.reversed} of {record.undo.changes}"),
+        ("undone", f"{record.undo.reversed} of {wording.count(record.undo.changes, 'change')}"),
     ]
+
+
+def _long(record: Record) -> list[tuple[str, Child]]:
+    exercise = record.exercise
+    return [
+        ("target", _target(exercise)),
+        ("run by", f"{exercise.user or 'unknown'} on {exercise.host or 'unknown'}"),
+        ("command", join(tag("code", exercise.command), ", tests at ", _commit(exercise))),
+        ("versions", _versions(exercise)),
+        ("evidence", _source(record.source)),
+    ]
+
+
+def _tally(record: Record) -> str:
+    counts = [(verdict, sum(1 for drill in record.drills if drill.verdict is verdict)) for verdict in Verdict]
+    return ", ".join(f"{number} {verdict}" for verdict, number in counts if number) or "none"
 
 
 def _target(exercise: Exercise) -> Html:
@@ -105,8 +117,8 @@ def _speed(speed: float) -> str:
 
 def _commit(exercise: Exercise) -> Html:
     if not exercise.commit:
-        return join("not in a repository")
-    return join(tag("code", exercise.commit[:12]), " with uncommitted changes" if exercise.dirty else None)
+        return join("no known commit")
+    return join("commit ", tag("code", exercise.commit[:12]), " with uncommitted changes" if exercise.dirty else None)
 
 
 def _versions(exercise: Exercise) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from pytest_envdr.evidence.events import EventLog
@@ -105,7 +105,7 @@ class Teller:
     def report(self, outcome: str = "passed", *, when: str = "call", longrepr: str | None = None) -> None:
         """What pytest would have said of the test."""
         assert self.drill
-        report = {
+        report: dict[str, Any] = {
             "$report_type": "TestReport",
             "nodeid": self.drill,
             "location": [self.drill.split("::")[0], 10, self.drill.split("::")[-1]],
@@ -162,9 +162,9 @@ def outage(
     _calls(teller, back)
     _facts(teller, back, service)
     _remarks(teller, service)
-    for act, restores in (("ecs.UpdateService", f"service envelope-prod-{service} desired count 2"),):
-        for second, state in ((4, "intended"), (4.1, "settled"), (10.5, "reversed")):
-            teller.at(second, "journal", act=act, restores=restores, state=state)
+    restores = f"service envelope-prod-{service} desired count 2"
+    for second, state in ((4, "intended"), (4.1, "settled"), (10.5, "reversed")):
+        teller.at(second, "journal", act="ecs.UpdateService", restores=restores, state=state)
 
 
 def _calls(teller: Teller, back: float) -> None:
@@ -197,7 +197,7 @@ def _remarks(teller: Teller, service: str) -> None:
         id="alarm-missing-data",
         severity="warning",
         title=f"A total outage leaves envelope-prod-{service}-5xx without data",
-        detail="The alarm treats missing data as `missing`: with no requests it goes to INSUFFICIENT_DATA, not to ALARM.",
+        detail="The alarm treats missing data as `missing`: with no requests it is INSUFFICIENT_DATA, not ALARM.",
         remedy='Set TreatMissingData to "breaching", or keep the no-healthy-host alarm beside it.',
     )
     teller.at(
@@ -212,7 +212,7 @@ def _remarks(teller: Teller, service: str) -> None:
 
 
 def failover(directory: Path) -> None:
-    """A realistic exercise: passes, a pass that was too slow, a failure, a skip, and a killed-off remainder of none."""
+    """A realistic exercise: two passes, a pass that was too slow, a failure and a skip."""
     test = "dr_tests/test_ecs_failover.py::test_full_outage"
     with exercise(directory) as teller:
         outage(teller, f"{test}[api]", shift=2)
@@ -230,7 +230,6 @@ def failover(directory: Path) -> None:
         teller.at(1, "drill.end", outcome="skipped", longrepr="no runbook for reverb")
         teller.report("skipped", when="setup")
         teller.report(when="teardown")
-    # the log's last second is that of the exercise's end
 
 
 def failed(teller: Teller, node_id: str, *, shift: float) -> None:
@@ -258,15 +257,8 @@ def failed(teller: Teller, node_id: str, *, shift: float) -> None:
 
 def attach(teller: Teller, directory: Path, name: str, text: str) -> None:
     """A file beside the events."""
-    import hashlib
-
     (directory / "attachments").mkdir(exist_ok=True)
     (directory / "attachments" / name).write_text(text)
     sha256 = hashlib.sha256(text.encode()).hexdigest()
     path = f"attachments/{name}"
     teller.at(20, "attachment", name=name, path=path, media_type="application/json", sha256=sha256)
-
-
-def later(teller: Teller, seconds: float) -> Any:
-    """The instant that many seconds into the exercise."""
-    return teller.clock.at(teller.zero) + timedelta(seconds=seconds)
