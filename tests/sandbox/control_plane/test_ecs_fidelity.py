@@ -9,7 +9,7 @@ import pytest
 
 from pytest_envdr.sandbox.control_plane import ecs, logs
 from pytest_envdr.sandbox.fidelity import ACTED
-from tests.sandbox.control_plane.fargate import CLUSTER, IDLE, Fargate, kill, until
+from tests.sandbox.control_plane.fargate import CLUSTER, Fargate, kill, until
 from tests.sandbox.control_plane.served import serving
 
 if TYPE_CHECKING:
@@ -67,14 +67,6 @@ def describe_clusters(fargate: Fargate, definition: str) -> None:
     until(lambda: fargate.ecs.describe_clusters(clusters=[CLUSTER])["clusters"][0]["pendingTasksCount"] > 0)
 
 
-def create_service(fargate: Fargate, definition: str) -> None:
-    """A service whose processes are frozen as they start never completes its first deployment."""
-    fargate.create("create-service", definition)
-    task = until(lambda: next((one for one in fargate.tasks("create-service") if "startedAt" in one), None))
-    kill(task, signal.SIGSTOP)
-    until(lambda: fargate.task(task["taskArn"])["healthStatus"] == "UNHEALTHY")
-
-
 def update_service(fargate: Fargate, definition: str) -> None:
     """Scaled down, a frozen process does not answer SIGTERM and must be killed."""
     arn = frozen_service(fargate, definition, "update-service")
@@ -82,38 +74,11 @@ def update_service(fargate: Fargate, definition: str) -> None:
     assert fargate.stopped(arn)["containers"][0]["exitCode"] == 137
 
 
-def delete_service(fargate: Fargate, definition: str) -> None:
-    """Deleted, a service with a frozen process goes only when that is killed."""
-    arn = frozen_service(fargate, definition, "delete-service")
-    fargate.ecs.delete_service(cluster=CLUSTER, service="delete-service", force=True)
-    assert fargate.stopped(arn)["containers"][0]["exitCode"] == 137
-
-
-def run_task(fargate: Fargate, definition: str) -> None:
-    """A frozen task turns UNHEALTHY, and does not end."""
-    arn = fargate.run(definition)
-    kill(fargate.running(arn), signal.SIGSTOP)
-    until(lambda: fargate.task(arn)["healthStatus"] == "UNHEALTHY")
-    fargate.ecs.stop_task(cluster=CLUSTER, task=arn)
-
-
-def stop_task(fargate: Fargate, _: str) -> None:
-    """A frozen process does not answer SIGTERM and must be killed."""
-    arn = fargate.run(fargate.definition("stop-task", fargate.image(IDLE)))
-    kill(fargate.running(arn), signal.SIGSTOP)
-    fargate.ecs.stop_task(cluster=CLUSTER, task=arn)
-    assert fargate.stopped(arn)["containers"][0]["exitCode"] == 137
-
-
 PROOFS: dict[str, Callable[[Fargate, str], None]] = {
-    "CreateService": create_service,
-    "DeleteService": delete_service,
     "DescribeClusters": describe_clusters,
     "DescribeServices": describe_services,
     "DescribeTasks": describe_tasks,
     "ListTasks": list_tasks,
-    "RunTask": run_task,
-    "StopTask": stop_task,
     "UpdateService": update_service,
 }
 
