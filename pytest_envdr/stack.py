@@ -9,9 +9,9 @@ from __future__ import annotations
 import tomllib
 from datetime import date  # noqa: TC003 (pydantic reads annotations at run time)
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, PositiveFloat, Tag, ValidationError, field_validator
 
 from pytest_envdr.errors import StackFileError
 from pytest_envdr.scenarios import SCENARIOS
@@ -60,7 +60,22 @@ class HeartbeatProbe(_Request):
     """How old the newest heartbeat may be before the service counts as down."""
 
 
-Probe = Annotated[HttpProbe | WebSocketProbe | JobProbe | HeartbeatProbe, Field(discriminator="kind")]
+def _kind(row: Any) -> str:
+    """Which probe a table is; without a `kind` it is HTTP (pydantic's own discriminators know no default)."""
+    return str(row.get("kind", "http") if isinstance(row, dict) else getattr(row, "kind", ""))
+
+
+Probe = Annotated[
+    Annotated[HttpProbe, Tag("http")]
+    | Annotated[WebSocketProbe, Tag("websocket")]
+    | Annotated[JobProbe, Tag("job")]
+    | Annotated[HeartbeatProbe, Tag("heartbeat")],
+    Discriminator(
+        _kind,
+        custom_error_type="kind",
+        custom_error_message="a table is needed whose kind is 'http', 'job', 'heartbeat' or 'websocket'",
+    ),
+]
 
 
 class Service(_Row):

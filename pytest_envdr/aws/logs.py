@@ -19,9 +19,7 @@ class LogEvent:
     message: str
 
 
-def events(
-    aws: Aws, group: str, *, since: datetime, pattern: str | None = None, stream_prefix: str | None = None
-) -> list[LogEvent]:
+def events(aws: Aws, group: str, *, since: datetime, pattern: str | None = None) -> list[LogEvent]:
     """The lines of a log group since an instant, oldest first; a line may take some seconds to be found.
 
     Args:
@@ -29,7 +27,6 @@ def events(
         group: the log group's name.
         since: aware UTC; milliseconds count.
         pattern: a CloudWatch Logs filter pattern.
-        stream_prefix: only the streams whose names begin so.
 
     Raises:
         NotFound: there is no such log group.
@@ -37,8 +34,6 @@ def events(
     arguments: dict[str, Any] = {"logGroupName": group, "startTime": int(since.timestamp() * 1000)}
     if pattern is not None:
         arguments["filterPattern"] = pattern
-    if stream_prefix is not None:
-        arguments["logStreamNamePrefix"] = stream_prefix
     rows = aws.pages("logs.FilterLogEvents", "events", what=f"Log group {group} cannot be read", **arguments)
     found = [
         LogEvent(datetime.fromtimestamp(row["timestamp"] / 1000, UTC), row["logStreamName"], row["message"])

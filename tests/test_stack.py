@@ -1,0 +1,144 @@
+"""The stack file: read whole, or refused with the place and the remedy."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+import pytest
+from pydantic import ValidationError
+
+from pytest_envdr import stack
+from pytest_envdr.errors import StackFileError, UsageError
+from pytest_envdr.stack import HeartbeatProbe, HttpProbe, JobProbe, WebSocketProbe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TEXT = """
+name = "prod"
+kind = "aws"
+account = "123456789012"
+region = "eu-west-1"
+
+[services.api]
+name = "envelope-prod-api"
+cluster = "envelope-prod-cluster"
+probe = { url = "https://example.org" }
+alarms = ["envelope-prod-api-5xx"]
+
+[notifications]
+topic = "arn:aws:sns:eu-west-1:123456789012:alarms"
+
+[objectives.ecs_failover]
+rto_seconds = 30
+
+[approvals.ecs_failover]
+by = "ann"
+until = 2026-12-31
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A complete stack file."""
+    path = tmp_path / "stack.toml"
+    path.write_text(TEXT)
+    return path
+
+
+def test_a_stack_file_is_read(path: Path) -> None:
+    """Every table comes as a typed value, with defaults where it says nothing, and knows where it was read."""
+    found = stack.read(path)
+    assert (found.path, found.endpoint, found.speed, found.profile) == (path, None, 1, None)
+    assert found.services["api"].probe == HttpProbe(url="https://example.org", kind="http", host=None, path="/dr/probe")
+    assert found.objectives["ecs_failover"].rto_seconds == 30
+    assert found.objectives["ecs_failover"].rpo_seconds is None
+    assert found.approvals["ecs_failover"].until == date(2026, 12, 31)
+    assert found.tables == {"api": "envelope-prod-api"}
+
+
+@pytest.mark.parametrize(
+    ("probe", "kind", "place"),
+    [
+        ('{ url = "u" }', HttpProbe, "/dr/probe"),
+        ('{ kind = "websocket", url = "u" }', WebSocketProbe, "/app/envelope"),
+        ('{ kind = "job", url = "u" }', JobProbe, "/dr/jobs"),
+        ('{ kind = "heartbeat", url = "u", path = "/beat" }', HeartbeatProbe, "/beat"),
+    ],
+)
+def test_the_probes(path: Path, probe: str, kind: type, place: str) -> None:
+    """Four kinds of questions, each with its own default path; without a kind it is HTTP."""
+    path.write_text(TEXT.replace('{ url = "https://example.org" }', probe))
+    found = stack.read(path).services["api"].probe
+    assert type(found) is kind
+    assert found.path == place
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "why"),
+    [
+        ('name = "prod"\n', "", "name", "Field required"),
+        ('kind = "aws"', 'kind = "azure"', "kind", "'sandbox' or 'aws'"),
+        ("123456789012", "12", "account", "pattern"),
+        ('region = "eu-west-1"', "region = 1", "region", "valid string"),
+        ('region = "eu-west-1"', 'region = "eu-west-1"\nregoin = "x"', "regoin", "Extra inputs"),
+        ('cluster = "envelope-prod-cluster"', "", "services.api.cluster", "Field required"),
+        (
+            '{ url = "https://example.org" }',
+            '{ kind = "ping", url = "u" }',
+            "services.api.probe",
+            "'http', 'websocket'",
+        ),
+        ('{ url = "https://example.org" }', "{ }", "services.api.probe.http.url", "Field required"),
+        ('{ url = "https://example.org" }', "1", "services.api.probe", "a table is needed"),
+        ("rto_seconds = 30", "rto_seconds = 0", "objectives.ecs_failover.rto_seconds", "greater than 0"),
+        ("rto_seconds = 30", "rto = 30", "objectives.ecs_failover.rto", "Extra inputs"),
+        ("objectives.ecs_failover", "objectives.ecs_failovr", "objectives", "no such scenario: ecs_failovr"),
+        ("approvals.ecs_failover", "approvals.ecs", "approvals", "no such scenario: ecs"),
+        ("2026-12-31", '"someday"', "approvals.ecs_failover.until", "date"),
+        ("[notifications]", "[notification]", "notifications", "Field required"),
+    ],
+)
+def test_a_wrong_key_is_named_with_its_reason(path: Path, old: str, new: str, key: str, why: str) -> None:
+    """A missing, unknown or wrong key: one message with file, key, reason and remedy; a usage error."""
+    path.write_text(TEXT.replace(old, new))
+    with pytest.raises(StackFileError) as caught:
+        stack.read(path)
+    assert isinstance(caught.value, UsageError)
+    for part in (f"  {key}", why, str(path), "envdr sandbox --stack-file"):
+        assert part in str(caught.value)
+
+
+def test_a_stack_without_services_is_refused(path: Path) -> None:
+    """There must be something to exercise."""
+    head, _, rest = TEXT.partition("[services.api]")
+    path.write_text(f"{head}[services]\n[notifications]{rest.partition('[notifications]')[2]}")
+    with pytest.raises(StackFileError, match="services"):
+        stack.read(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(b"name = ", "is not TOML"), (b"\xff\xfe", "is not TOML"), (b'path = "x"', "Field required")],
+)
+def test_what_is_no_stack_file_is_refused(path: Path, content: bytes, why: str) -> None:
+    """No TOML, no text, or TOML of something else: one message with the file."""
+    path.write_bytes(content)
+    with pytest.raises(StackFileError, match=why) as caught:
+        stack.read(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    """A file that is not there, or a directory: the reason and the path."""
+    with pytest.raises(StackFileError, match="No such file"):
+        stack.read(tmp_path / "none.toml")
+    with pytest.raises(StackFileError, match="Is a directory"):
+        stack.read(tmp_path)
+
+
+def test_a_stack_is_frozen(path: Path) -> None:
+    """Nobody changes what is under test in the midst of an exercise."""
+    with pytest.raises(ValidationError, match="frozen"):
+        stack.read(path).region = "elsewhere"
