@@ -88,7 +88,7 @@ def test_the_probes(path: Path, probe: str, kind: type, place: str) -> None:
             '{ url = "https://example.org" }',
             '{ kind = "ping", url = "u" }',
             "services.api.probe",
-            "'http', 'websocket'",
+            "'http', 'job'",
         ),
         ('{ url = "https://example.org" }', "{ }", "services.api.probe.http.url", "Field required"),
         ('{ url = "https://example.org" }', "1", "services.api.probe", "a table is needed"),
