@@ -184,11 +184,14 @@ def _said(sample: Sample, several: int) -> str:
 
 
 def _by_lane(facts: Sequence[Fact], scale: Scale) -> Iterator[tuple[str, list[Fact]]]:
-    shown = [fact for fact in facts if scale.holds(fact.offset_seconds)]
-    names = [name for name in _LANES if any(fact.what == name for fact in shown)]
-    names += [name for name in dict.fromkeys(fact.what for fact in shown) if name not in names]
-    for name in names:
-        yield name[:14], [fact for fact in shown if fact.what == name]
+    """The facts by the first word of what they concern: task, service, alarm."""
+    lanes: dict[str, list[Fact]] = {}
+    for fact in facts:
+        if scale.holds(fact.offset_seconds):
+            lanes.setdefault((fact.what.split() or ["AWS"])[0][:12], []).append(fact)
+    known = [name for name in _LANES if name in lanes]
+    for name in [*known, *(name for name in lanes if name not in known)]:
+        yield name, lanes[name]
 
 
 def _facts(facts: Sequence[Fact], scale: Scale) -> Html:
@@ -197,7 +200,7 @@ def _facts(facts: Sequence[Fact], scale: Scale) -> Html:
         *(
             tag(
                 "path",
-                tag("title", f"{wording.offset(fact.offset_seconds)}: {fact.text}"),
+                tag("title", f"{wording.offset(fact.offset_seconds)}, {fact.what}: {fact.text}"),
                 class_="fact",
                 d=f"M{scale(fact.offset_seconds):.1f} {middle - 6:g}l5.5 6l-5.5 6l-5.5 -6z",
             )

@@ -11,11 +11,15 @@ from pytest_envdr.evidence.scale import CHARACTER, WIDTH
 from pytest_envdr.timeline import Mark
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytest_envdr.evidence.rows import Drill
     from pytest_envdr.evidence.scale import Scale
 
 ROW = 14.0
 """How high a row of names is."""
+_LONGEST = 48
+_BEYOND = "beyond"
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,6 @@ class Label:
     x: float
     row: int
     line: str
-    ink: str
 
     @property
     def left(self) -> float:
@@ -41,19 +44,33 @@ class Label:
 
 def place(drill: Drill, scale: Scale) -> list[Label]:
     """The labels of a drill's marks and of its RTO."""
-    lines = [(mark.offset_seconds, mark.name, mark.name) for mark in drill.marks]
-    if drill.rto_seconds is not None and drill.zero == "fault" and scale.holds(drill.rto_seconds):
-        lines.append((drill.rto_seconds, f"RTO {wording.objective(drill.rto_seconds)}", "rto"))
     placed: list[Label] = []
-    for second, words, kind in sorted(lines):
-        shown = words if kind in {"rto", Mark.FAULT} else f"{words} {wording.offset(second)}"
-        style = kind if kind in {"rto", Mark.FAULT} else "mark"
-        ink = "name" if style == "mark" else f"{style}-name"
+    for second, words, line in sorted([*_marks(drill), *_rto(drill, scale)]):
         row = 0
-        while any(_hides(Label(shown, scale(second), row, style, ink), other) for other in placed):
+        while any(_hides(Label(words, scale(second), row, line), other) for other in placed):
             row += 1
-        placed.append(Label(shown, scale(second), row, style, ink))
+        placed.append(Label(words, scale(second), row, line))
     return placed
+
+
+def _marks(drill: Drill) -> Iterator[tuple[float, str, str]]:
+    for mark in drill.marks:
+        name = mark.name if len(mark.name) <= _LONGEST else f"{mark.name[:_LONGEST]}\N{HORIZONTAL ELLIPSIS}"
+        if name == Mark.FAULT:
+            yield mark.offset_seconds, name, "fault"
+        else:
+            yield mark.offset_seconds, f"{name} {wording.offset(mark.offset_seconds)}", "mark"
+
+
+def _rto(drill: Drill, scale: Scale) -> Iterator[tuple[float, str, str]]:
+    """The RTO's line; where it lies far beyond what happened, only a pointer to it."""
+    if drill.rto_seconds is None or drill.zero != "fault":
+        return
+    words = f"RTO {wording.objective(drill.rto_seconds)}"
+    if scale.holds(drill.rto_seconds):
+        yield drill.rto_seconds, words, "rto"
+    else:
+        yield scale.end, f"{words} \N{RIGHTWARDS ARROW}", _BEYOND
 
 
 def _hides(one: Label, other: Label) -> bool:
@@ -65,7 +82,6 @@ def _hides(one: Label, other: Label) -> bool:
 def draw(label: Label, *, bottom: float) -> Html:
     """The line, from beside its name down to the bottom of the lanes."""
     y = ROW * (1 + label.row)
-    return join(
-        tag("line", class_=label.line, x1=label.x, x2=label.x, y1=y - 9, y2=bottom),
-        tag("text", label.words, class_=label.ink, x=label.left, y=y),
-    )
+    line = tag("line", class_=label.line, x1=label.x, x2=label.x, y1=y - 9, y2=bottom)
+    name = tag("text", label.words, class_=f"name {label.line}-name", x=label.left, y=y)
+    return name if label.line == _BEYOND else join(line, name)

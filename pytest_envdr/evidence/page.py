@@ -83,8 +83,15 @@ def _short(record: Record) -> list[tuple[str, Child]]:
         ("Region", stack.region),
         ("began", stamp(exercise.began_at)),
         ("took", wording.seconds(exercise.seconds)),
-        ("undone", f"{record.undo.reversed} of {wording.count(record.undo.changes, 'change')}"),
+        ("undone", _undone(record.undo)),
     ]
+
+
+def _undone(undo: Undo) -> str:
+    if not undo.changes:
+        return "nothing was changed"
+    left = f", {undo.healed} healed by AWS" if undo.healed else ""
+    return f"{undo.reversed} of {wording.count(undo.changes - undo.healed, 'change')}{left}"
 
 
 def _long(record: Record) -> list[tuple[str, Child]]:

@@ -139,5 +139,6 @@ def _undo(events: Events) -> rows.Undo:
         act, restores, state = (str(event.data.get(name) or "") for name in ("act", "restores", "state"))
         changes[str(event.data.get("entry", "")), act, restores] = rows.Change(act, restores, state)
     rest = [change for change in changes.values() if change.state in {"intended", "settled"} and change.restores]
-    done = sum(1 for change in changes.values() if change.state == "reversed")
-    return rows.Undo(changes=len(changes), reversed=done, owed=tuple(rest))
+    done = sum(1 for change in changes.values() if change.state == "reversed" and change.restores)
+    healed = sum(1 for change in changes.values() if not change.restores)
+    return rows.Undo(changes=len(changes), reversed=done, healed=healed, owed=tuple(rest))

@@ -279,10 +279,11 @@ class Change:
 
 @dataclass(frozen=True)
 class Undo:
-    """Whether all that was changed was put back."""
+    """Whether all that was changed was put back. `healed` are the changes that AWS heals by itself."""
 
     changes: int
     reversed: int
+    healed: int
     owed: tuple[Change, ...]
 
 

@@ -180,13 +180,14 @@ def _calls(teller: Teller, back: float) -> None:
 
 
 def _facts(teller: Teller, back: float, service: str) -> None:
+    alarm = f"envelope-prod-{service}-no-healthy-host"
     for number in (1, 2):
-        teller.at(4.4 + number / 5, "aws.fact", what="task", text=f"task {number} stopped: ServiceSchedulerInitiated")
-        teller.at(back - 4 + number / 5, "aws.fact", what="task", text=f"task {number + 2} started (RUNNING)")
-    teller.at(9.2, "aws.fact", what="alarm", text=f"envelope-prod-{service}-no-healthy-host: OK to ALARM")
-    teller.at(back + 2, "aws.fact", what="alarm", text=f"envelope-prod-{service}-no-healthy-host: ALARM to OK")
+        teller.at(4.4 + number / 5, "aws.fact", what=f"task {number}c0ffee stopped", text="ServiceSchedulerInitiated")
+        teller.at(back - 4 + number / 5, "aws.fact", what=f"task {number + 2}c0ffee started", text="RUNNING")
+    teller.at(9.2, "aws.fact", what=f"alarm {alarm}: StateUpdate", text="Alarm updated from OK to ALARM")
+    teller.at(back + 2, "aws.fact", what=f"alarm {alarm}: StateUpdate", text="Alarm updated from ALARM to OK")
     text = f"(service envelope-prod-{service}) has reached a steady state."
-    teller.at(back + 1.2, "aws.fact", what="service", text=text)
+    teller.at(back + 1.2, "aws.fact", what="service event", text=text)
 
 
 def _remarks(teller: Teller, service: str) -> None:

@@ -109,17 +109,37 @@ def test_names_do_not_hide_each_other(tmp_path: Path) -> None:
     assert len({names["fault"], names["seen +0.1 s"], names["recovered +0.2 s"]}) == 3
 
 
+def test_a_distant_rto_is_pointed_to(tmp_path: Path) -> None:
+    """An RTO far beyond what happened does not press everything into a corner, and is still named."""
+    with exercises.exercise(tmp_path) as teller:
+        exercises.outage(teller, "a::x", shift=0, objectives={"rto_seconds": 3600})
+        teller.end()
+    (svg,) = drawn(tmp_path)
+    assert "RTO 3600 s \N{RIGHTWARDS ARROW}" in words(svg)
+    assert not of(svg, "line", "rto")
+    assert {"detect 6.0 s", "recover 6.0 s"} <= words(svg)
+
+
 @pytest.mark.parametrize(
     "tell",
     [
         lambda _: None,
         lambda teller: teller.at(1, "phase.begin", phase="trigger"),
         lambda teller: teller.marks(fault=0),
+        lambda teller: teller.marks(**{"a name that nobody would give to a mark " * 9: 1}),
         lambda teller: teller.at(1, "probe", ok=True, status=200, milliseconds=3),
         lambda teller: teller.at(1, "aws.fact", what='<b>"', text="</title><script>&"),
         lambda teller: teller.at(-4000, "aws.fact", what="task", text="long before"),
     ],
-    ids=["nothing", "a cut-off phase", "only the fault", "one answer", "hostile words", "a fact long before"],
+    ids=[
+        "nothing",
+        "a cut-off phase",
+        "only the fault",
+        "a long name",
+        "one answer",
+        "hostile words",
+        "a fact long before",
+    ],
 )
 def test_anything_can_be_drawn(tmp_path: Path, tell: Callable[[exercises.Teller], None]) -> None:
     """However little there is, or whatever it holds, the drawing is well-formed."""
