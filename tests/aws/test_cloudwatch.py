@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_envdr.aws import Aws, cloudwatch
 from pytest_envdr.aws.cloudwatch import Alarm, detection_bound_seconds
+from pytest_envdr.sandbox.control_plane import cloudwatch as sandboxed
 from tests import account
+from tests.sandbox.control_plane.served import Served, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ALARM = Alarm(
     name="a",
@@ -107,6 +114,40 @@ def test_an_expression_has_its_metrics_longest_period() -> None:
     )
     (alarm,) = cloudwatch.alarms(Aws(account.stack()), [name])
     assert (alarm.period_seconds, alarm.namespace, alarm.metric) == (300, "N", "M")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The sandbox's CloudWatch: stock moto keeps no history."""
+    directory = tmp_path_factory.mktemp("cloudwatch")
+    with serving(
+        directory, {"cloudwatch": sandboxed}, region="ca-central-1", network="127.219.0.0/16", speed=50
+    ) as served:
+        yield served
+
+
+def test_what_an_alarm_did_is_read_in_order(served: Served) -> None:
+    """The history since an instant, oldest first: changes of state with their reason; what was before is left out."""
+    stack = account.stack(endpoint=served.world.endpoint, region=served.world.region)
+    name, client, aws = account.unique("history"), served.client("cloudwatch"), Aws(stack)
+    metric = {"Namespace": "N", "MetricName": name, "Statistic": "Sum", "Period": 60, "TreatMissingData": "ignore"}
+    client.put_metric_alarm(
+        AlarmName=name, EvaluationPeriods=1, Threshold=1, ComparisonOperator="GreaterThanThreshold", **metric
+    )
+    (alarm,) = cloudwatch.alarms(aws, [name])
+    for state in ("ALARM", "OK"):
+        client.set_alarm_state(AlarmName=name, StateValue=state, StateReason="by hand")
+    items = cloudwatch.history(aws, name, since=datetime.now(UTC) - timedelta(minutes=1))
+    assert [item.type for item in items] == ["ConfigurationUpdate", "StateUpdate", "StateUpdate"]
+    assert [item.at for item in items] == sorted(item.at for item in items)
+    assert "to ALARM" in items[1].summary
+    assert json.loads(items[2].data)["newState"]["stateValue"] == "OK"
+    assert items[0].at.tzinfo is UTC
+    (after,) = cloudwatch.alarms(aws, [name])
+    assert after.transitioned_at is not None
+    assert alarm.transitioned_at is None or after.transitioned_at > alarm.transitioned_at
+    assert cloudwatch.history(aws, name, since=datetime.now(UTC) + timedelta(minutes=1)) == []
+    assert cloudwatch.active_mutes(aws, name) == []
 
 
 @pytest.mark.parametrize(
