@@ -5,12 +5,12 @@ from __future__ import annotations
 import signal
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_envdr import collection
-from pytest_envdr.errors import EnvdrError, Refused, UsageError
+from pytest_envdr.errors import EnvdrError, InUse, NotCleared, Owed, Refused, UsageError
 from pytest_envdr.terminal import Terminal, summary
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def exercise(config: pytest.Config) -> Iterator[Exercise]:
             teller=Teller(terminal.line, terminal.standing),
         )
     except EnvdrError as error:
-        _end_session(error)
+        raise _end_of_session(error) from None
     config.stash[EXERCISE] = begun
     terminal.line(f"exercise {begun.id} on {begun.stack.name} ({begun.stack.endpoint}); evidence: {begun.directory}")
     with outcomes():
@@ -54,12 +54,10 @@ def outcomes() -> Iterator[None]:
     """Turn our errors into pytest's: the user's mistakes end the session, the rest is one test's red result."""
     try:
         yield
-    except (UsageError, Refused) as error:
-        if isinstance(error, UsageError) or type(error) is not Refused:
-            _end_session(error)
-        pytest.fail(str(error), pytrace=False)
     except EnvdrError as error:
-        pytest.fail(str(error), pytrace=False)
+        if isinstance(error, UsageError | NotCleared | Owed | InUse):
+            raise _end_of_session(error) from None
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 @contextmanager
@@ -112,9 +110,11 @@ def tell(reporter: Any, config: pytest.Config) -> None:
     reporter.write_line(f"evidence: {begun.directory}")
 
 
-def _end_session(error: EnvdrError) -> NoReturn:
+def _end_of_session(error: EnvdrError) -> BaseException:
+    """One message and no traceback; exit code 4 for what the user can mend."""
     usage = isinstance(error, UsageError | Refused)
-    pytest.exit(str(error), returncode=int(pytest.ExitCode.USAGE_ERROR if usage else pytest.ExitCode.TESTS_FAILED))
+    code = pytest.ExitCode.USAGE_ERROR if usage else pytest.ExitCode.TESTS_FAILED
+    return pytest.exit.Exception(str(error), int(code))
 
 
 def _end_orderly_on_sigterm(config: pytest.Config) -> None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pytest_envdr.stack import Probe
 
 TIMEOUT_SECONDS = 3.0
+TAKEN = (http.HTTPStatus.OK, http.HTTPStatus.CREATED, http.HTTPStatus.ACCEPTED)
+"""What says that a job was put into the queue."""
 POLL_SECONDS = 0.2
 QUEUED_POLL_SECONDS = 1.0
 
@@ -148,8 +150,8 @@ class JobCheck(_Asking):
         value = secrets.token_hex(8)
         deadline = time.monotonic() + self._within
         status, _ = self._request("POST", self._path, {"value": value})
-        if refused := _refused(status):
-            return refused
+        if status not in TAKEN:
+            return Answer(ok=False, status=status, error=f"http {status}")
         with self._turn:
             self._waiting.append(value)
         try:
