@@ -188,6 +188,7 @@ def test_settings_of_a_service_are_kept(fargate: Fargate) -> None:
         ({"taskDefinition": "nothing"}, "ClientException"),
         ({"taskDefinition": "nothing:7"}, "ClientException"),
         ({"taskDefinition": "refusing:1"}, "ClientException"),
+        ({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-0"]}}}, "InvalidParameterException"),
     ],
 )
 def test_update_service_refuses_as_aws_does(
@@ -220,6 +221,22 @@ def test_an_occupied_name_is_refused(fargate: Fargate) -> None:
     with pytest.raises(ClientError, match="not idempotent") as refused:
         fargate.create("twice", definition, 0)
     assert code_of(refused) == "InvalidParameterException"
+
+
+def test_a_subnet_that_goes_stops_new_tasks_only(fargate: Fargate) -> None:
+    """Tasks of a service whose subnet was deleted fail to start, with the reason, and other services do not suffer."""
+    ec2, world = fargate.served.client("ec2"), fargate.served.world
+    vpc = ec2.describe_subnets(SubnetIds=fargate.subnets)["Subnets"][0]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock=str(world.subnet(9)))["Subnet"]["SubnetId"]
+    definition = fargate.definition("homeless", fargate.image(IDLE))
+    fargate.create("homeless", definition, 0)
+    fargate.update("homeless", networkConfiguration={"awsvpcConfiguration": {"subnets": [subnet]}})
+    ec2.delete_subnet(SubnetId=subnet)
+    fargate.update("homeless", desiredCount=1)
+    failed = until(lambda: fargate.tasks("homeless", "STOPPED"))[0]
+    assert "InvalidSubnetID.NotFound" in failed["stoppedReason"]
+    fargate.create("housed", definition)
+    fargate.stable("housed")
 
 
 def test_lists_come_in_pages(fargate: Fargate) -> None:

@@ -214,7 +214,7 @@ class SandboxEcs(TaskRequests):
             platform_version=request.get("platformVersion") or "LATEST",
             load_balancers=tuple(balancers),
             service_registries=tuple(request.get("serviceRegistries") or ()),
-            network_configuration=validation.network(definition, request.get("networkConfiguration")),
+            network_configuration=self.network(definition, request.get("networkConfiguration")),
         )
 
     def _refuse_duplicate(self, cluster: Cluster, name: str) -> None:

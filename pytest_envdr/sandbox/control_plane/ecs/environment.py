@@ -6,6 +6,7 @@ import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
+from moto.core.exceptions import ServiceException
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.ssm.models import ssm_backends
 
@@ -97,7 +98,10 @@ def _json_key(text: str, arn: str, key: str) -> str:
 
 
 def _parameter(world: World, reference: str) -> str:
-    parameter = ssm_backends[world.account][world.region].get_parameter(reference)
+    try:
+        parameter = ssm_backends[world.account][world.region].get_parameter(reference)
+    except ServiceException:  # no such version
+        parameter = None
     if parameter is None:
         raise TaskFailedToStart.no_parameter(reference)
     return str(parameter.value)

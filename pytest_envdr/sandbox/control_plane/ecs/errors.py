@@ -92,6 +92,10 @@ class TaskFailedToStart(Exception):
         )
 
     @classmethod
+    def no_subnet(cls, problem: str) -> TaskFailedToStart:
+        return cls(f"{_INITIALIZATION} unable to provision the network interface: InvalidSubnetID.NotFound: {problem}")
+
+    @classmethod
     def no_address(cls, subnet: str) -> TaskFailedToStart:
         return cls(
             f"{_INITIALIZATION} unable to provision the network interface: InsufficientFreeAddressesInSubnet: "

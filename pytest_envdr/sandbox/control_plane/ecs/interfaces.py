@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
+from moto.ec2.exceptions import InvalidSubnetIdError
 from moto.ec2.models import ec2_backends
 
 from pytest_envdr.sandbox.control_plane.ecs.addresses import Addresses
@@ -29,7 +30,7 @@ class Interfaces:
         """Give the task an address in the next of its subnets; nothing for a task without network configuration.
 
         Raises:
-            TaskFailedToStart: the subnet is full.
+            TaskFailedToStart: the subnet is full, or gone.
         """
         if not task.order.subnets:
             return
@@ -37,7 +38,10 @@ class Interfaces:
         self._turn[task.order.group] = turn + 1
         subnet_id = task.order.subnets[turn % len(task.order.subnets)]
         ec2 = ec2_backends[self._world.account][self._world.region]
-        subnet = ec2.get_subnet(subnet_id)
+        try:
+            subnet = ec2.get_subnet(subnet_id)
+        except InvalidSubnetIdError as error:  # deleted since the service was made
+            raise TaskFailedToStart.no_subnet(error.message) from error
         address = self._addresses.lease(IPv4Network(subnet.cidr_block))
         if address is None:
             raise TaskFailedToStart.no_address(subnet_id)

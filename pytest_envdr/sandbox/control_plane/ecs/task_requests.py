@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from moto.core.resource_tagging import TaggedResource
+from moto.ec2.models import ec2_backends
 from moto.ecs.exceptions import TaskDefinitionNotFoundException
 from moto.ecs.models import EC2ContainerServiceBackend, TaskDefinition
 
@@ -69,6 +70,10 @@ class TaskRequests(EC2ContainerServiceBackend):
         except TaskDefinitionNotFoundException as error:
             raise EcsClientException("TaskDefinition not found.") from error
 
+    def network(self, definition: TaskDefinition, given: dict[str, Any] | None) -> dict[str, Any]:
+        """The network configuration, completed, of subnets and groups that there are."""
+        return validation.network(ec2_backends[self.account_id][self.region_name], definition, given)
+
     def launch(self, order: TaskOrder) -> Task:
         """Record a task; the agent starts it."""
         task = Task(order)
@@ -91,7 +96,7 @@ class TaskRequests(EC2ContainerServiceBackend):
         launch, strategy = validation.launch_type(
             cluster, definition, request.get("launchType"), request.get("capacityProviderStrategy")
         )
-        network = validation.network(definition, request.get("networkConfiguration")).get("awsvpcConfiguration", {})
+        network = self.network(definition, request.get("networkConfiguration")).get("awsvpcConfiguration", {})
         overrides = validation.overrides(definition, request.get("overrides"))
         if launch not in (None, "FARGATE"):
             raise InvalidParameterException(NO_INSTANCES)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from moto.ec2.exceptions import InvalidSubnetIdError
+
 from pytest_envdr.sandbox.control_plane.ecs.errors import EcsClientException, InvalidParameterException
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from moto.ec2.models import EC2Backend
     from moto.ecs.models import Cluster, TaskDefinition
 
 SERVERLESS = ("FARGATE", "FARGATE_SPOT")
@@ -53,7 +56,7 @@ def _known_provider(strategy: list[dict[str, Any]]) -> None:
             raise InvalidParameterException("The specified capacity provider was not found.")
 
 
-def network(definition: TaskDefinition, given: Mapping[str, Any] | None) -> dict[str, Any]:
+def network(ec2: EC2Backend, definition: TaskDefinition, given: Mapping[str, Any] | None) -> dict[str, Any]:
     """The network configuration with what ECS fills in; empty for a task without an interface of its own."""
     if definition.network_mode != "awsvpc":
         return {}
@@ -65,7 +68,24 @@ def network(definition: TaskDefinition, given: Mapping[str, Any] | None) -> dict
     if not configuration.get("subnets"):
         raise InvalidParameterException("subnets can not be empty.")
     filled = {"securityGroups": [], "assignPublicIp": "DISABLED", **configuration}
+    _in_ec2(ec2, filled["subnets"], filled["securityGroups"])
     return {"awsvpcConfiguration": filled}
+
+
+def _in_ec2(ec2: EC2Backend, subnets: list[str], groups: list[str]) -> None:
+    for subnet in subnets:
+        try:
+            ec2.get_subnet(subnet)
+        except InvalidSubnetIdError as error:
+            raise InvalidParameterException(
+                f"Error retrieving subnet information for [{subnet}]: {error.message} (ErrorCode: {error.code})"
+            ) from error
+    for group in groups:
+        if ec2.get_security_group_from_id(group) is None:
+            raise InvalidParameterException(
+                f"Error retrieving security group information for [{group}]: The security group '{group}' does not "
+                "exist (ErrorCode: InvalidGroup.NotFound)"
+            )
 
 
 def overrides(definition: TaskDefinition, given: Mapping[str, Any] | None) -> dict[str, Any]:
