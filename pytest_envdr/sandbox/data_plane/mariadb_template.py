@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import hashlib
+import os
 import shutil
 import subprocess
-import tempfile
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_envdr.errors import PartFailed
 from pytest_envdr.sandbox.data_plane.mariadb import SIZE, MariaDB, as_user, master_user, program, version
@@ -18,14 +19,18 @@ from pytest_envdr.settings import search_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from pymysql.connections import Connection
     from pymysql.cursors import Cursor
+
+    Connect: TypeAlias = Callable[[], Connection[Cursor]]
 
 READY_SECONDS = 30.0
 LOAD_SECONDS = 600.0
 INSTALL_SECONDS = 60.0
 STOP_SECONDS = 60.0
+UNUSED_SECONDS = 14 * 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -35,15 +40,15 @@ class Content:
     Attributes:
         fingerprint: differs whenever the content does.
         owner: the user that writes it, and so the definer of its triggers, events, routines and views.
-        load: writes it.
+        load: writes it, over as many connections as it opens with the function that it is given.
     """
 
     fingerprint: str
     owner: str
-    load: Callable[[Connection[Cursor]], None]
+    load: Callable[[Connect], None]
 
 
-EMPTY = Content("empty", "admin", lambda _connection: None)
+EMPTY = Content("empty", "admin", lambda _connect: None)
 """What `CreateDBInstance` gives."""
 
 
@@ -65,9 +70,10 @@ def lay_out(content: Content, target: Path, *, cache: Path | None, address: str)
         _make(content, target, address)
         return
     template = cache / f"mariadb-{_key(content)}"
-    if not template.is_dir():
-        _make_once(content, template, target.parent, address)
+    if not template.is_dir() and _make_once(content, template, target, address):
+        return
     _copy(template, target)
+    os.utime(template)
 
 
 def _key(content: Content) -> str:
@@ -75,17 +81,29 @@ def _key(content: Content) -> str:
     return f"{version()}-{hashlib.sha256(parts.encode()).hexdigest()[:16]}"
 
 
-def _make_once(content: Content, template: Path, scratch: Path, address: str) -> None:
-    """Sandboxes that start together wait for the one that makes it; half-made ones never bear the name."""
+def _make_once(content: Content, template: Path, target: Path, address: str) -> bool:
+    """Make both, unless another sandbox makes the template meanwhile; whether `target` was made.
+
+    Sandboxes that start together wait for the one that makes it. A half-made template never bears the name.
+    """
     template.parent.mkdir(parents=True, exist_ok=True)
     with _locked(template.with_name(f"{template.name}.lock")):
         if template.is_dir():
-            return
-        with tempfile.TemporaryDirectory(dir=scratch, prefix="making-") as making:
-            _make(content, Path(making) / "data", address)
-            half = template.with_name(f"{template.name}.half")
-            _copy(Path(making) / "data", half)
-            half.rename(template)
+            return False
+        _make(content, target, address)
+        half = template.with_name(f"{template.name}.half")
+        _copy(target, half)
+        half.rename(template)
+        os.utime(template)
+        _forget_unused(template.parent)
+        return True
+
+
+def _forget_unused(cache: Path) -> None:
+    """Drop the templates that no sandbox took for a long time: each version of the schema makes new ones."""
+    for template in cache.glob("mariadb-*"):
+        if template.is_dir() and time.time() - template.stat().st_mtime > UNUSED_SECONDS:
+            shutil.rmtree(template, ignore_errors=True)
 
 
 def _make(content: Content, data: Path, address: str) -> None:
@@ -98,8 +116,7 @@ def _make(content: Content, data: Path, address: str) -> None:
     server.start(master_user(content.owner, password), options=["--skip-log-bin", "--event-scheduler=OFF"])
     try:
         server.wait_until_ready(deadline=READY_SECONDS)
-        with server.connect(content.owner, password, timeout=LOAD_SECONDS) as connection:
-            content.load(connection)
+        content.load(functools.partial(server.connect, content.owner, password, timeout=LOAD_SECONDS))
         server.execute(["SET GLOBAL innodb_fast_shutdown = 0"], timeout=READY_SECONDS)
     finally:
         server.stop(grace=STOP_SECONDS)

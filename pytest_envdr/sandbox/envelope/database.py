@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +17,9 @@ from pytest_envdr.sandbox.data_plane.mariadb_template import Content
 from pytest_envdr.sandbox.envelope.names import PREFIX
 
 if TYPE_CHECKING:
-    from pymysql.connections import Connection
     from pymysql.cursors import Cursor
+
+    from pytest_envdr.sandbox.data_plane.mariadb_template import Connect
 
 APPLICATION = Path(__file__).with_name("app")
 """The image: the directory that every task runs from."""
@@ -25,6 +27,8 @@ SCHEMA = APPLICATION / "database" / "schema"
 MIGRATIONS = APPLICATION / "database" / "migrations"
 CENTRAL = "central"
 OWNER = "envelope"
+CONNECTIONS = 2
+"""How many write at once: the server takes a processor for each."""
 
 COMPANIES = (
     "acme",
@@ -83,19 +87,23 @@ def content(count: int, *, seed: int = 1) -> Content:
     return Content(f"{digest} {count} {seed}", OWNER, functools.partial(_load, count=count, seed=seed))
 
 
-def _load(connection: Connection[Cursor], *, count: int, seed: int) -> None:
-    with connection.cursor() as cursor:
-        _load_central(cursor, tenants(count))
-        schema, rows = _statements("tenant"), _statements("tenant-seed")
-        for tenant in tenants(count):
+def _load(connect: Connect, *, count: int, seed: int) -> None:
+    everyone = tenants(count)
+    with connect() as connection, connection.cursor() as cursor:
+        _load_central(cursor, everyone)
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        shares = [everyone[first::CONNECTIONS] for first in range(CONNECTIONS)]
+        list(pool.map(lambda share: _load_tenants(connect, share, seed), shares))
+
+
+def _load_tenants(connect: Connect, share: tuple[Tenant, ...], seed: int) -> None:
+    schema, rows = _statements("tenant"), _statements("tenant-seed")
+    with connect() as connection, connection.cursor() as cursor:
+        for tenant in share:
             _use(cursor, tenant.database)
             cursor.execute("SET @slug = %s, @seed = %s", (tenant.slug, seed))
-            for statement in schema:
+            for statement in [*schema, "START TRANSACTION", *rows, "COMMIT"]:
                 cursor.execute(statement)
-            cursor.execute("START TRANSACTION")
-            for statement in rows:
-                cursor.execute(statement)
-            cursor.execute("COMMIT")
 
 
 def _load_central(cursor: Cursor, everyone: tuple[Tenant, ...]) -> None:

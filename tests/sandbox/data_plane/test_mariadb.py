@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -128,6 +129,16 @@ def test_sandboxes_that_start_together_share_one_template(tmp_path: Path) -> Non
     assert all((data / "tenant_acme" / "orders.ibd").is_file() for data, _ in targets)
     [template] = [path for path in cache.iterdir() if path.is_dir()]
     assert template.name.startswith(f"mariadb-{version()}-")
+
+
+def test_templates_that_nobody_takes_are_dropped(tmp_path: Path) -> None:
+    """Making a template drops those that were last taken weeks ago, and keeps the others."""
+    old, recent = tmp_path / "mariadb-old", tmp_path / "mariadb-recent"
+    for directory in (old, recent):
+        directory.mkdir()
+    os.utime(old, (0, 0))
+    lay_out(EMPTY, tmp_path / "world" / "data", cache=tmp_path, address="127.208.64.22")
+    assert (old.exists(), recent.exists()) == (False, True)
 
 
 def test_another_number_of_tenants_is_another_content() -> None:

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace App\Dr;
 
+use Closure;
 use Illuminate\Database\QueryException;
 use Illuminate\Support\Facades\DB;
 use Illuminate\Support\Facades\Log;
@@ -55,9 +56,11 @@ final class Heartbeat
 
     public static function prune(int $sequence): void
     {
-        Table::prune(self::TABLE, 'sequence', $sequence);
-        foreach (self::tenantTables() as $table) {
-            Table::prune($table, 'sequence', $sequence);
+        if (!Table::isDue($sequence)) {
+            return;
+        }
+        foreach ([self::TABLE, ...self::tenantTables()] as $table) {
+            self::unlessAway($table, static fn () => Table::prune($table, 'sequence', $sequence));
         }
     }
 
@@ -68,18 +71,29 @@ final class Heartbeat
     {
         $written = 0;
         foreach (self::tenantTables() as $table) {
-            try {
-                DB::table($table)->insert($row);
-                $written++;
-            } catch (QueryException $error) {
-                if (!in_array($error->errorInfo[1] ?? null, self::TENANT_AWAY, true)) {
-                    throw $error;
-                }
-                Log::warning("heartbeat {$row['sequence']} left out of {$table}: {$error->getMessage()}");
-            }
+            $written += (int) self::unlessAway($table, static fn () => DB::table($table)->insert($row));
         }
 
         return $written;
+    }
+
+    /**
+     * Whether it was done; not where the table is away.
+     */
+    private static function unlessAway(string $table, Closure $act): bool
+    {
+        try {
+            $act();
+        } catch (QueryException $error) {
+            if (!in_array($error->errorInfo[1] ?? null, self::TENANT_AWAY, true)) {
+                throw $error;
+            }
+            Log::warning("heartbeat left out of {$table}: {$error->getMessage()}");
+
+            return false;
+        }
+
+        return true;
     }
 
     /**

@@ -14,12 +14,17 @@ final class Table
     private const KEPT = 10_000;
     private const EVERY = 500;
 
+    public static function isDue(int $newest): bool
+    {
+        return $newest % self::EVERY === 0;
+    }
+
     /**
      * Called after a row was written: drops all but the newest rows, once in a while.
      */
     public static function prune(string $table, string $column, int $newest): void
     {
-        if ($newest % self::EVERY === 0) {
+        if (self::isDue($newest)) {
             DB::table($table)->where($column, '<=', $newest - self::KEPT)->delete();
         }
     }
