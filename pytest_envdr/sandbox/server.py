@@ -26,7 +26,6 @@ from pytest_envdr.sandbox.control_plane import (
     logs,
     rds,
 )
-from pytest_envdr.sandbox.data_plane import php
 from pytest_envdr.sandbox.envelope import database, seed
 from pytest_envdr.sandbox.envelope.names import ACCOUNT, DATABASE, REGION
 from pytest_envdr.sandbox.world import World
@@ -77,7 +76,6 @@ def _open(options: Options, network: IPv4Network, directory: Path, parts: ExitSt
     world.storage.mkdir()
     world.cache = Path(options.cache) if options.cache else None
     world.contents[DATABASE] = database.content(options.tenants)
-    php.check_installed()
     api.observe_operations()
     controllers = [module.install(world) for module in SERVICES.values()]
     loop = ControlLoop(controllers)

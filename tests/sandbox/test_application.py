@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 import redis
 
-from pytest_envdr.sandbox.data_plane import php
+from pytest_envdr.sandbox import programs
 from pytest_envdr.sandbox.envelope import database
 from pytest_envdr.waiting import wait_until
 from tests.sandbox.application import Application, Task, running
@@ -29,7 +29,7 @@ WITH_PORT = ("api", "tenant", "hq", "reverb")
 
 @pytest.fixture(scope="module")
 def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
-    php.check_installed()
+    programs.require()
     with running(tmp_path_factory.mktemp("application"), network="127.208", tenants=TENANTS) as application:
         yield application
 
