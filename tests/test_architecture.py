@@ -79,10 +79,7 @@ def test_what_is_in_one_place_only(used: str, allowed: set[str]) -> None:
 def test_no_assert_in_the_product() -> None:
     """A criterion is asserted in a test; production code raises."""
     found = {
-        name(path)
-        for path in MODULES
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Assert)
+        name(path) for path in MODULES for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Assert)
     }
     assert not found
 
