@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pytest_envdr.sandbox.envelope.network import Network
     from pytest_envdr.sandbox.envelope.stores import Stores
 
-WORK = "php artisan queue:work redis --queue=default --sleep=1 --tries=3 --timeout=60"
+WORK = "php artisan queue:work redis --queue=default --sleep=0.5 --tries=3 --timeout=60"
 COMMANDS = {
     "worker": WORK.split(),
     "scheduler": ["php", "artisan", "envelope:heartbeat"],
