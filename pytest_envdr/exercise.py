@@ -246,13 +246,12 @@ class Exercise:
             self._held.close()
 
     def _discard(self) -> None:
-        """Nothing was begun, so no empty evidence is left behind."""
+        """Nothing was begun, so no evidence of it is left behind."""
         if self._events is not None:
             self._events.close()
-            if not (file := self.directory / events.FILE).stat().st_size:
-                file.unlink()
-                with suppress(OSError):
-                    self.directory.rmdir()
+            with suppress(OSError):
+                (self.directory / events.FILE).unlink()
+                self.directory.rmdir()
 
     @property
     def _log(self) -> events.EventLog:

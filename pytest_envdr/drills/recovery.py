@@ -28,8 +28,8 @@ PROOFS = 5
 SHORTEST_HOLD_SECONDS = 3.0
 HOLD_SHARE = 6
 """A recovery must hold for this part of the RTO: 5 s of 30 s, a minute of six."""
-LEEWAY_SECONDS = 60.0
-"""How much longer than the RTO a recovery is waited for, so that one that comes late is measured all the same."""
+PATIENCE = 2
+"""How many times the RTO a recovery is waited for, so that one that comes late is measured all the same."""
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,17 @@ class Recovery:
     """A verified recovery. Seconds, on the client's clock.
 
     Attributes:
-        rta_seconds: from the fault to verified; of it detect, recover and validate.
+        rta_seconds: from the fault to verified; of it detect, recover and validate, None where the outage was noticed
+            by nobody: then the evidence counts no RTA either.
         error_seconds: how far a part may be off.
         outage: what clients lost.
         tasks: the tasks that carry the service now.
     """
 
     rta_seconds: float
-    detect_seconds: float
-    recover_seconds: float
-    validate_seconds: float
+    detect_seconds: float | None
+    recover_seconds: float | None
+    validate_seconds: float | None
     error_seconds: float
     outage: Outage
     tasks: tuple[ecs.Task, ...]
@@ -90,7 +91,7 @@ def wait_until_recovered(aws: Aws, drill: Drill, before: Subject, probe: Probe, 
         WaitTimedOut: it did not come back, or did not hold; a finding says which.
     """
     hold = hold_seconds(drill.rto_seconds)
-    deadline = drill.rto_seconds + LEEWAY_SECONDS + hold
+    deadline = PATIENCE * drill.rto_seconds + hold
     holding = _Holding()
     rows: list[list[Sample]] = []
 
@@ -170,15 +171,15 @@ def _verified(aws: Aws, drill: Drill, before: Subject, probe: Probe, row: list[S
     told = probe.samples
     error = samples.error_seconds(told, since=row[0].sent)
     drill.mark(Mark.RECOVERED, clock=row[0].ended, error_seconds=round(error, 3))
-    drill.mark(Mark.VERIFIED)
+    verified = drill.mark(Mark.VERIFIED).clock
     tasks = tuple(ecs.tasks(aws, before.row.cluster, before.row.name))
     _tell_stamps(aws, drill, before, tasks)
     actuals = drill.actuals
     return Recovery(
-        rta_seconds=actuals.rta_seconds or 0.0,
-        detect_seconds=actuals.detect_seconds or 0.0,
-        recover_seconds=actuals.recover_seconds or 0.0,
-        validate_seconds=actuals.validate_seconds or 0.0,
+        rta_seconds=verified - fault,
+        detect_seconds=actuals.detect_seconds,
+        recover_seconds=actuals.recover_seconds,
+        validate_seconds=actuals.validate_seconds,
         error_seconds=error,
         outage=samples.outage(told, since=fault),
         tasks=tasks,
