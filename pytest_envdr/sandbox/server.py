@@ -45,6 +45,8 @@ SERVICES = {
     "logs": logs,
 }
 """boto3's name of each service that we act out -> its module, in the order in which they are stepped."""
+LOOK_SECONDS = 0.5
+"""How long SIGTERM may go unnoticed: one that arrives just before the wait begins does not interrupt it."""
 
 
 def serve(options: Options, network: IPv4Network, directory: Path) -> int:
@@ -61,7 +63,8 @@ def serve(options: Options, network: IPv4Network, directory: Path) -> int:
             gc.freeze()
             gc.enable()
             _say("ready", str(stack_file))
-            stopping.wait()
+            while not stopping.wait(LOOK_SECONDS):
+                pass
     except UsageError as error:
         _say("usage", str(error))
         return 4
