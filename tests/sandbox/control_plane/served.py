@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
+from moto.core.base_backend import BackendDict
 
 from pytest_envdr.sandbox import api
 from pytest_envdr.sandbox.control_loop import ControlLoop
@@ -61,12 +62,19 @@ class Served:
         return json.loads(self.cli(*arguments, "--output", "json"))
 
 
+def _forget() -> None:
+    """Drop what another module left in this process: its backends are of moto's own class, or know another world."""
+    for backends in tuple(BackendDict._instances):  # type: ignore[misc]
+        backends.clear()
+
+
 @contextmanager
 def serving(
     directory: Path, modules: Mapping[str, ModuleType], *, region: str, network: str, speed: float
 ) -> Iterator[Served]:
     """Serve until left."""
     observe_operations()
+    _forget()
     world = World(ACCOUNT, region, speed, directory, IPv4Network(network))
     loop = ControlLoop([module.install(world) for module in modules.values()])
     fidelities = {service: module.FIDELITY for service, module in modules.items()}
