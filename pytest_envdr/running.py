@@ -11,7 +11,7 @@ import pytest
 
 from pytest_envdr import collection
 from pytest_envdr.errors import EnvdrError, InUse, NotCleared, Owed, Refused, UsageError
-from pytest_envdr.terminal import Terminal, summary
+from pytest_envdr.terminal import Terminal, shown, summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,9 +41,10 @@ def exercise(config: pytest.Config) -> Iterator[Exercise]:
     except EnvdrError as error:
         raise _end_of_session(error) from None
     config.stash[EXERCISE] = begun
-    terminal.line(f"exercise {begun.id} on {begun.stack.name} ({begun.stack.endpoint}); evidence: {begun.directory}")
     with outcomes():
         try:
+            where = f"{begun.stack.name} ({begun.stack.endpoint})"
+            terminal.line(f"exercise {begun.id} on {where}; evidence: {shown(begun.directory)}")
             yield begun
         finally:
             begun.release()
@@ -107,7 +108,7 @@ def tell(reporter: Any, config: pytest.Config) -> None:
             reporter.write_line(line)
         reporter.write_line("")
         reporter.write_line(made.exercise.statement)
-    reporter.write_line(f"evidence: {begun.directory}")
+    reporter.write_line(f"evidence: {shown(begun.directory)}")
 
 
 def _end_of_session(error: EnvdrError) -> BaseException:

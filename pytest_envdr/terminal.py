@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Terminal:
     def __init__(self, config: pytest.Config) -> None:
         self._reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
         self._capture: Any = config.pluginmanager.get_plugin("capturemanager")
+        self._writer: Any = config.get_terminal_writer() if self._reporter is not None else None
         self._told_at = 0.0
         self._standing = False
 
@@ -39,7 +41,8 @@ class Terminal:
             return
         with self._uncaptured():
             self._erase()
-            self._reporter.ensure_newline()
+            if self._writer.width_of_current_line:
+                self._reporter.write_line("")
             self._reporter.write_line(text)
 
     def standing(self, standing: Standing | None) -> None:
@@ -58,7 +61,7 @@ class Terminal:
 
     @property
     def _width(self) -> int:
-        return max(20, int(self._reporter._tw.fullwidth) - 1)
+        return max(20, int(self._writer.fullwidth) - 1)
 
     def _erase(self) -> None:
         if self._standing:
@@ -70,6 +73,12 @@ class Terminal:
             return nullcontext()
         manager: AbstractContextManager[None] = self._capture.global_and_fixture_disabled()
         return manager
+
+
+def shown(path: Path) -> str:
+    """A path as short as it can be written here."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def summary(record: Record) -> Iterator[str]:

@@ -6,7 +6,7 @@ itself; `stopped` sets the desired count to 0, which nobody heals: alarms must s
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -78,10 +78,11 @@ def crashed(
     Raises:
         Refused: the service is not fit to be broken, and nothing was touched.
     """
-    with drill.phase(Phase.KICK_OFF):
-        before = check_fit(aws, drill, row, settle_seconds=settle_seconds)
-    with _client(drill, row) as probe:
-        _await_baseline(drill, probe, row)
+    with ExitStack() as held:
+        with drill.phase(Phase.KICK_OFF):
+            before = check_fit(aws, drill, row, settle_seconds=settle_seconds)
+            probe = held.enter_context(_client(drill, row))
+            _await_baseline(drill, probe, row)
         with drill.phase(Phase.TRIGGER):
             fault = drill.mark(Mark.FAULT).clock
             for task in before.tasks:
@@ -91,7 +92,7 @@ def crashed(
             before,
             probe,
             partial(_wait_until_replaced, aws, drill, before),
-            partial(recovery.wait_until_recovered, aws, drill, before, probe, fault=fault),
+            partial(_wait_until_healed, aws, drill, before, probe, fault),
         )
 
 
@@ -106,19 +107,14 @@ def stopped(
         Refused: the service is not fit to be broken, or an alarm fires already; nothing was touched.
         UndoFailed: on leaving, the state before could not be brought back.
     """
-    topic = aws.stack.notifications.topic
-    with drill.phase(Phase.KICK_OFF):
-        before = check_fit(aws, drill, row, settle_seconds=settle_seconds)
-        for finding in (
-            *alarms.check_alarms(aws, row.alarms, topic),
-            *alarms.check_subscribers(aws, topic, aws.stack.notifications.subscribers),
-        ):
-            drill.finding(finding)
-        alarms.check_quiet(aws, drill, row.alarms, settle_seconds=settle_seconds)
-    with _client(drill, row) as probe, _put_back(aws, journal, drill, before):
-        _await_baseline(drill, probe, row)
+    with ExitStack() as held:
         with drill.phase(Phase.KICK_OFF):
-            watch = alarms.listen(aws, journal, topic, row.alarms)
+            before = check_fit(aws, drill, row, settle_seconds=settle_seconds)
+            _check_alarms(aws, drill, row, settle_seconds)
+            probe = held.enter_context(_client(drill, row))
+            _await_baseline(drill, probe, row)
+            held.enter_context(_put_back(aws, journal, drill, before))
+            watch = alarms.listen(aws, journal, aws.stack.notifications.topic, row.alarms)
         with drill.phase(Phase.TRIGGER):
             fault = _take_down(aws, journal, drill, before)
         yield StoppedService(
@@ -129,6 +125,16 @@ def stopped(
             partial(_restore, aws, journal, drill),
             partial(recovery.wait_until_recovered, aws, drill, before, probe, fault=fault),
         )
+
+
+def _check_alarms(aws: Aws, drill: Drill, row: Service, settle_seconds: float) -> None:
+    """What is wrong with the alarms and whom they tell is found out; one that fires already is a refusal."""
+    told = aws.stack.notifications
+    findings = alarms.check_alarms(aws, row.alarms, told.topic)
+    findings += alarms.check_subscribers(aws, told.topic, told.subscribers)
+    for finding in findings:
+        drill.finding(finding)
+    alarms.check_quiet(aws, drill, row.alarms, settle_seconds=settle_seconds)
 
 
 @contextmanager
@@ -155,14 +161,13 @@ def _await_baseline(drill: Drill, probe: Probe, row: Service) -> None:
     """A service that does not answer well before cannot be seen to recover."""
     began = drill.clock.monotonic()
     try:
-        with drill.phase(Phase.KICK_OFF):
-            drill.wait_until(
-                lambda: sum(sample.answer.proof for sample in samples.row(probe.samples, since=began)),
-                lambda proofs: proofs >= recovery.PROOFS,
-                what=f"{recovery.PROOFS} good answers of {row.name} in a row",
-                deadline=BASELINE_SECONDS,
-                longest_interval=0.5,
-            )
+        drill.wait_until(
+            lambda: sum(sample.answer.proof for sample in samples.row(probe.samples, since=began)),
+            lambda proofs: proofs >= recovery.PROOFS,
+            what=f"{recovery.PROOFS} good answers of {row.name} in a row",
+            deadline=BASELINE_SECONDS,
+            longest_interval=0.5,
+        )
     except WaitTimedOut as error:
         lost = samples.outage(probe.samples, since=began)
         raise Refused(
@@ -194,9 +199,8 @@ def _put_back(aws: Aws, journal: Journal, drill: Drill, before: Subject) -> Iter
     try:
         yield
     finally:
-        with drill.phase(Phase.DOCUMENT):
-            undo.replay(aws, journal, lambda undone: drill.note(f"{undone.entry.inverse.restores}: {undone.how}"))
-            _check_as_before(aws, drill, before)
+        undo.replay(aws, journal, lambda undone: drill.note(f"{undone.entry.inverse.restores}: {undone.how}"))
+        _check_as_before(aws, drill, before)
 
 
 def _check_as_before(aws: Aws, drill: Drill, before: Subject) -> None:
@@ -229,6 +233,13 @@ def _wait_until_replaced(aws: Aws, drill: Drill, before: Subject) -> float:
     noticed = max(noticed, fault.clock) if fault else noticed
     drill.mark(Mark.SEEN, clock=noticed, by="ECS")
     return noticed - fault.clock if fault else 0.0
+
+
+def _wait_until_healed(aws: Aws, drill: Drill, before: Subject, probe: Probe, fault: float) -> Recovery:
+    """The recovery; that ECS noticed belongs to it."""
+    if drill.marked(Mark.SEEN) is None:
+        _wait_until_replaced(aws, drill, before)
+    return recovery.wait_until_recovered(aws, drill, before, probe, fault=fault)
 
 
 def _new(task: ecs.Task, before: Subject) -> bool:
