@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from datetime import UTC
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from moto.core.responses import ActionResult
 from moto.ecs.models import ecs_backends
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 class EcsResponses(EC2ContainerServiceResponse):
     """moto's responses, with those that our state answers."""
 
-    # moto's own answers switch tags off in this table, for the whole class: these have a table of their own.
-    RESPONSE_KEY_PATH_TO_TRANSFORMER: ClassVar = dict(EC2ContainerServiceResponse.RESPONSE_KEY_PATH_TO_TRANSFORMER)
+    # moto's own answers switch tags off in this table, for the whole class: these have their own table
+    # (as mutable as moto declares it).
+    RESPONSE_KEY_PATH_TO_TRANSFORMER = dict(EC2ContainerServiceResponse.RESPONSE_KEY_PATH_TO_TRANSFORMER)  # noqa: RUF012
 
     @property
     def sandbox(self) -> SandboxEcs:
