@@ -73,12 +73,13 @@ def subject(aws: Aws, row: Service) -> Subject:
 
 
 def unsteady(aws: Aws, service: ecs.Service) -> str:
-    """Why a service is not as it should be, or "": counts, deployments, the targets' health."""
-    if service.running != service.desired or service.pending:
-        return f"{service.running} of {service.desired} tasks run, {service.pending} are pending"
+    """Why a service is not as it should be, or "": deployments (whose tasks would confuse the counts), counts, the
+    targets' health."""
     if service.deploying:
         states = ", ".join(f"{one.status} {one.rollout_state}" for one in service.deployments)
         return f"a deployment is in progress ({states})"
+    if service.running != service.desired or service.pending:
+        return f"{service.running} of {service.desired} tasks run, {service.pending} are pending"
     for group in (one.target_group for one in service.load_balancers if one.target_group):
         if reason := unhealthy(elbv2.target_health(aws, group), wanted=service.desired):
             return reason
