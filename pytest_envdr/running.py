@@ -70,6 +70,9 @@ def verdict(item: pytest.Item) -> Iterator[None]:
             yield
     except (Exception, pytest.fail.Exception) as error:
         found = begun.shortfall(item.nodeid) if begun else ""
+        if found and isinstance(error, pytest.fail.Exception) and not error.pytrace:
+            # Without a traceback pytest shows the message alone, and no notes.
+            raise pytest.fail.Exception(f"{error.msg}\nFound:\n{found}", pytrace=False) from None
         if found:
             error.add_note(f"Found:\n{found}")
         raise
