@@ -66,13 +66,17 @@ class Watch:
 
     @property
     def told(self) -> set[str]:
-        """The alarms whose ALARM message arrived."""
-        return {one.alarm for one in self.received if one.state == "ALARM"}
+        """The alarms of this service whose ALARM message arrived."""
+        return {one.alarm for one in self._alarmed}
 
     @property
     def first_told(self) -> Received | None:
-        """The first ALARM message that arrived."""
-        return next((one for one in self.received if one.state == "ALARM"), None)
+        """The first ALARM message of this service's that arrived."""
+        return next(iter(self._alarmed), None)
+
+    @property
+    def _alarmed(self) -> list[Received]:
+        return [one for one in self.received if one.state == "ALARM" and one.alarm in self.names]
 
     @property
     def missing(self) -> list[str]:
@@ -87,25 +91,40 @@ class Watch:
 
 
 def check_quiet(aws: Aws, drill: Drill, names: Sequence[str], *, settle_seconds: float) -> None:
-    """Refuse while an alarm is in ALARM already: actions run on a change of state only (aws-semantics 10.2.4).
+    """Wait until every alarm is OK: actions run on a change of state only (aws-semantics 10.2.4). One that has no data
+    even now is a finding; one that fires already is a refusal.
 
     Raises:
         Refused: with the alarms.
     """
     try:
         drill.wait_until(
-            lambda: [alarm.name for alarm in cloudwatch.alarms(aws, names) if alarm.state == "ALARM"],
-            lambda firing: not firing,
-            what=f"{', '.join(names)} not in ALARM",
+            lambda: {alarm.name: alarm.state for alarm in cloudwatch.alarms(aws, names)},
+            lambda states: set(states.values()) <= {"OK"},
+            what=f"{', '.join(names)} OK",
             deadline=settle_seconds,
             longest_interval=1.0,
         )
     except WaitTimedOut as error:
-        raise Refused(
-            f"Nothing was touched: in ALARM before the drill: {error.last} (for {settle_seconds:g} s). An alarm tells "
-            "only of a change of its state: this outage would be noticed by nobody.\n"
-            "To go on: mend what it tells of."
-        ) from error
+        states = {alarm.name: alarm.state for alarm in cloudwatch.alarms(aws, names)}
+        if firing := [name for name, state in states.items() if state == "ALARM"]:
+            raise Refused(
+                f"Nothing was touched: in ALARM before the drill: {', '.join(firing)} (for {settle_seconds:g} s). An "
+                "alarm tells only of a change of its state: this outage would be noticed by nobody.\n"
+                "To go on: mend what it tells of."
+            ) from error
+        for name in (name for name, state in states.items() if state != "OK"):
+            drill.finding(_without_data(name, settle_seconds))
+
+
+def _without_data(name: str, waited: float) -> Finding:
+    return Finding(
+        "alarm.no-data",
+        "warning",
+        f"alarm {name} has no data to look at, though the service works",
+        f"INSUFFICIENT_DATA for {waited:g} s before the outage",
+        "Look at its namespace, metric and dimensions.",
+    )
 
 
 def check_alarms(aws: Aws, names: Sequence[str], topic: str) -> list[Finding]:
@@ -173,7 +192,11 @@ def look(aws: Aws, drill: Drill, watch: Watch) -> None:
         received = _received(message, drill.clock.monotonic())
         if received:
             watch.received.append(received)
-            drill.mark(f"message: {received.alarm} {received.state}", clock=received.clock)
+            words = f"message: {received.alarm} {received.state}"
+            if received.alarm in watch.names:
+                drill.mark(words, clock=received.clock)
+            else:
+                drill.note(words)
 
 
 def check_noticed(aws: Aws, drill: Drill, watch: Watch, *, since: datetime, waited: float) -> list[Finding]:

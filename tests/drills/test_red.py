@@ -98,6 +98,22 @@ def test_an_alarm_that_cannot_see_an_outage_is_red(exercise: Exercise, sandbox_s
     assert "it went to INSUFFICIENT_DATA" in rehearsal.found(drill)["alarm.blind"]
 
 
+def test_another_service_s_alarm_is_not_this_one_s(exercise: Exercise, sandbox_stack: Path) -> None:
+    """While one service is down, another's alarm tells its own story: it is noted, and does not count as seen."""
+    other = exercise.stack.services["tenant"].alarms[0]
+    drill = rehearsal.drill(exercise, rto_seconds=30, detect_seconds=3)
+    row = exercise.stack.services["hq"]
+    with services.stopped(exercise.aws, exercise.journal, drill, row) as service:
+        rehearsal.other(sandbox_stack, "cloudwatch").set_alarm_state(
+            AlarmName=other, StateValue="ALARM", StateReason="a rehearsal"
+        )
+        service.wait_until_seen()
+        rehearsal.recovered(service)
+    assert f"message: {other} ALARM" in [entry.data.get("text") for entry in drill.entries if entry.kind == "note"]
+    seen = drill.marked("seen")
+    assert seen is None or drill.marked(f"message: {row.alarms[0]} ALARM") is not None
+
+
 def test_a_removed_subscription_is_red(exercise: Exercise, sandbox_stack: Path) -> None:
     """A declared subscriber that would not have been told, though the drill's own queue is."""
     sns = rehearsal.other(sandbox_stack, "sns")
