@@ -118,3 +118,26 @@ def test_no_mock_of_aws() -> None:
         for word in banned & calls(ast.parse(path.read_text()))
     }
     assert not found
+
+
+def acts() -> set[str]:
+    """The functions that change AWS: those of `aws` that take the journal."""
+    return {
+        node.name
+        for path in (PACKAGE / "aws").glob("*.py")
+        if path.stem != "__init__"
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef) and "journal" in {argument.arg for argument in node.args.args}
+    }
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "drills").glob("*.py")), ids=lambda path: path.stem)
+def test_a_drill_that_changes_aws_takes_the_journal(path: Path) -> None:
+    """In `drills`, a function that calls an act, or the undo, has the journal from its own signature."""
+    changing = acts() | {"undo.reverse", "undo.replay"}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.FunctionDef):
+            continue
+        called = {ast.unparse(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)}
+        if {one for one in called if one in changing or one.rpartition(".")[2] in changing}:
+            assert "journal" in {argument.arg for argument in node.args.args}, f"{name(path)}: {node.name}"
