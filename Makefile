@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV ?= .venv$(if $(filter-out python3,$(notdir $(PYTHON))),-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 ARGS ?=
+# The tests mostly wait for real parts, so there are more workers than processors; a file's tests stay together.
+WORKERS ?= 4
 READY := $(VENV)/.ready
 
 .PHONY: setup exercise test check bench programs test-programs clean
@@ -43,7 +45,7 @@ exercise: programs
 	$(BIN)/python -m pytest dr_tests $(ARGS)
 
 test: test-programs
-	$(BIN)/python -m pytest tests $(ARGS)
+	$(BIN)/python -m pytest tests --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -24,7 +24,7 @@ def fargate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fargate]:
     """A cluster, at speed 50."""
     directory = tmp_path_factory.mktemp("fidelity")
     modules = {"logs": logs, "ecs": ecs}
-    with serving(directory, modules, region="eu-central-2", network="127.201.0.0/16", speed=50) as served:
+    with serving(directory, modules, region="eu-central-2", network="127.209.0.0/16", speed=50) as served:
         yield Fargate(served, directory)
 
 

@@ -27,7 +27,7 @@ def fargate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fargate]:
     """A cluster and the load balancers, at speed 50."""
     directory = tmp_path_factory.mktemp("balanced")
     modules = {"logs": logs, "elbv2": elbv2, "ecs": ecs}
-    with serving(directory, modules, region="eu-south-2", network="127.202.0.0/16", speed=SPEED) as served:
+    with serving(directory, modules, region="eu-south-2", network="127.211.0.0/16", speed=SPEED) as served:
         yield Fargate(served, directory)
 
 

@@ -23,7 +23,7 @@ def fargate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fargate]:
     """A cluster, at speed 50."""
     directory = tmp_path_factory.mktemp("services")
     modules = {"logs": logs, "ecs": ecs}
-    with serving(directory, modules, region="eu-north-1", network="127.201.0.0/16", speed=50) as served:
+    with serving(directory, modules, region="eu-north-1", network="127.210.0.0/16", speed=50) as served:
         yield Fargate(served, directory)
 
 

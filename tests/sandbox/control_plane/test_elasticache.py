@@ -28,7 +28,7 @@ _numbers = count(1)
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     directory = tmp_path_factory.mktemp("elasticache")
     modules = {"elasticache": elasticache}
-    with serving(directory, modules, region=REGION, network="127.207.0.0/16", speed=50) as served:
+    with serving(directory, modules, region=REGION, network="127.212.0.0/16", speed=50) as served:
         yield served
 
 
@@ -72,7 +72,7 @@ def test_an_available_cluster_is_a_redis_at_its_endpoint(served: Served) -> None
     cluster = create(served)
     row = described(served, cluster)
     assert row["ARN"].split(":")[3] == REGION
-    assert row["CacheNodes"][0]["Endpoint"]["Address"].startswith("127.207.64.1")
+    assert row["CacheNodes"][0]["Endpoint"]["Address"].startswith("127.212.64.1")
     assert connected(served, cluster).info("server")["redis_version"] == row["EngineVersion"]
 
 

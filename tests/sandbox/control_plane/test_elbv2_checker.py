@@ -16,11 +16,11 @@ from pytest_envdr.sandbox.control_plane.elbv2.target_health import CHECK_FAILED,
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ADDRESS = "127.203.64.9"
+ADDRESS = "127.216.64.9"
 
 
 def check(port: int) -> Check:
-    return Check(ADDRESS, port, "/up?a=b", secure=False, matcher="200-299", timeout=0.5, source="127.203.0.200")
+    return Check(ADDRESS, port, "/up?a=b", secure=False, matcher="200-299", timeout=0.5, source="127.216.0.200")
 
 
 @contextmanager

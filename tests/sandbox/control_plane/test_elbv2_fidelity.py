@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    with running(tmp_path_factory.mktemp("elb")) as account:
+    with running(tmp_path_factory.mktemp("elb"), network="127.217.0.0/16") as account:
         yield account
 
 

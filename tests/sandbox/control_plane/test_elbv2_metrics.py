@@ -20,7 +20,7 @@ NAMESPACE = "AWS/ApplicationELB"
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    with running(tmp_path_factory.mktemp("elb")) as account:
+    with running(tmp_path_factory.mktemp("elb"), network="127.218.0.0/16") as account:
         yield account
 
 

@@ -37,7 +37,7 @@ from pytest_envdr.sandbox.data_plane.haproxy_config import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ADDRESS, TARGET, PORT = "127.204.16.10", "127.204.16.20", 8080
+ADDRESS, TARGET, PORT = "127.213.16.10", "127.213.16.20", 8080
 LISTENER = Listener(PORT, (Rule((), Forward((("g", 1),))),))
 BALANCER = LoadBalancer(ADDRESS, 5999, (LISTENER,), (Group("g"),), idle_timeout=5, connect_timeout=1)
 SERVER = Server("g", TARGET, 8000)

@@ -40,7 +40,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Iterator[MariaDB]:
     """The stack's databases with three tenants."""
-    server = _started(tmp_path_factory.mktemp("mariadb"), "127.208.64.10", cache)
+    server = _started(tmp_path_factory.mktemp("mariadb"), "127.214.64.10", cache)
     yield server
     server.stop()
 
@@ -111,7 +111,7 @@ def test_orders_add_up(server: MariaDB) -> None:
 
 def test_the_same_content_each_time_and_side_by_side(server: MariaDB, tmp_path: Path) -> None:
     """A second server, made anew without the cache, holds the same, and what one writes the other does not see."""
-    other = _started(tmp_path, "127.208.64.11", None)
+    other = _started(tmp_path, "127.214.64.11", None)
     try:
         assert _everything(other) == _everything(server)
         _rows(other, "INSERT INTO notes (body) VALUES ('only here')", schema="central")
@@ -123,7 +123,7 @@ def test_the_same_content_each_time_and_side_by_side(server: MariaDB, tmp_path: 
 def test_sandboxes_that_start_together_share_one_template(tmp_path: Path) -> None:
     """Two that find no template make one, both get it, and nothing half-made is left."""
     content, cache = database.content(1), tmp_path / "cache"
-    targets = [(tmp_path / name / "data", f"127.208.64.{host}") for host, name in enumerate("ab", start=20)]
+    targets = [(tmp_path / name / "data", f"127.214.64.{host}") for host, name in enumerate("ab", start=20)]
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda target: lay_out(content, target[0], cache=cache, address=target[1]), targets))
     assert all((data / "tenant_acme" / "orders.ibd").is_file() for data, _ in targets)
@@ -137,7 +137,7 @@ def test_templates_that_nobody_takes_are_dropped(tmp_path: Path) -> None:
     for directory in (old, recent):
         directory.mkdir()
     os.utime(old, (0, 0))
-    lay_out(EMPTY, tmp_path / "world" / "data", cache=tmp_path, address="127.208.64.22")
+    lay_out(EMPTY, tmp_path / "world" / "data", cache=tmp_path, address="127.214.64.22")
     assert (old.exists(), recent.exists()) == (False, True)
 
 
@@ -157,7 +157,7 @@ def test_a_thousand_tenants_have_names_of_their_own() -> None:
 
 def test_acknowledged_commits_survive_a_kill(tmp_path: Path, cache: Path) -> None:
     """After SIGKILL and a restart over the same files every acknowledged row is there, and the password still holds."""
-    server = _started(tmp_path, "127.208.64.12", cache)
+    server = _started(tmp_path, "127.214.64.12", cache)
     try:
         for number in range(50):
             _rows(server, "INSERT INTO notes (body) VALUES (%s)", f"note {number}", schema="central")

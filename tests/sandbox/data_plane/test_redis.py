@@ -20,7 +20,7 @@ SECONDS = 10.0
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Redis]:
-    server = _started(tmp_path / "redis", "127.208.64.100")
+    server = _started(tmp_path / "redis", "127.215.64.100")
     yield server
     server.stop()
 
@@ -67,7 +67,7 @@ def test_a_frozen_server_does_not_answer(server: Redis) -> None:
 
 def test_two_side_by_side(server: Redis, tmp_path: Path) -> None:
     """Two at the same port of different addresses do not see one another."""
-    other = _started(tmp_path / "other", "127.208.64.101")
+    other = _started(tmp_path / "other", "127.215.64.101")
     try:
         _client(server).set("key", "here")
         assert _client(other).get("key") is None
