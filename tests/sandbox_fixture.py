@@ -1,4 +1,4 @@
-"""The running sandbox that all tests which need one share: started when the first asks for it, ended with the run."""
+"""The running sandboxes that tests share: started when the first asks for one, ended with the run."""
 
 from __future__ import annotations
 
@@ -14,10 +14,19 @@ if TYPE_CHECKING:
 
 SPEED = 20
 """Fast enough for many drills, slow enough for an alarm's window (60 s / 20) to hold several beats of a second."""
+RUSH = 40
+"""For services with a port, whose alarms live on the load balancer's metrics and not on the application's beats."""
 
 
 @pytest.fixture(scope="session")
 def sandbox_stack() -> Iterator[Path]:
     """The stack file of a running sandbox. A test that changes the stack puts it back."""
     with Sandbox(speed=SPEED, tenants=3) as sandbox:
+        yield sandbox.stack
+
+
+@pytest.fixture(scope="session")
+def battered_stack() -> Iterator[Path]:
+    """The stack file of a sandbox for tests that break it, several services at once, and mend it."""
+    with Sandbox(speed=RUSH, tenants=2) as sandbox:
         yield sandbox.stack
