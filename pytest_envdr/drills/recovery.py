@@ -66,15 +66,19 @@ class _Holding:
     tasks: frozenset[str] = frozenset()
     fell: list[str] = field(default_factory=list)
 
-    def look(self, reason: str, tasks: frozenset[str], now: float) -> None:
-        """Take in one reading; `reason` says why the service is not back, "" when all is true."""
+    def look(self, reason: str, tasks: frozenset[str], now: float) -> str:
+        """Take in one reading; `reason` says why the service is not back, "" when all is true. What changed, in words,
+        or ""."""
         if self.since is not None and not reason and tasks != self.tasks:
             reason = "its tasks were replaced"
         if not reason and self.since is None:
             self.since, self.tasks = now, tasks
-        elif reason and self.since is not None:
+            return "all is well, and must hold"
+        if reason and self.since is not None:
             self.fell.append(f"{reason}, after {now - self.since:.1f} s")
             self.since = None
+            return f"it did not hold: {self.fell[-1]}"
+        return ""
 
 
 def wait_until_recovered(aws: Aws, drill: Drill, before: Subject, probe: Probe, *, fault: float) -> Recovery:
@@ -102,7 +106,8 @@ def wait_until_recovered(aws: Aws, drill: Drill, before: Subject, probe: Probe, 
         reason = reason or _unanswered(probe.samples, row, holding.since)
         rows[:] = [row]
         now = drill.clock.monotonic()
-        holding.look(reason, frozenset(task.id for task in tasks), now)
+        if changed := holding.look(reason, frozenset(task.id for task in tasks), now):
+            drill.note(f"{before.row.name}: {changed}")
         if holding.since is None:
             return reason or "it did not hold"
         return "" if now - holding.since >= hold else f"all is well, and has been for {now - holding.since:.1f} s"
