@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SELF_HEALING, FULL_OUTAGE = "self_healing", "full_outage"
-BELIEVED_SECONDS = 3.5
-"""How long a flapping service is healthy. The drill believes in it after one second or two, and it would have to last
-5 s more."""
 SERVE = """
 case "$(cat '{0}/mode' 2>/dev/null)" in
   ''|well) exec sh bin/serve ;;
@@ -174,13 +171,17 @@ def meanwhile(act: Callable[[threading.Event], None]) -> Iterator[None]:
 
 
 @contextmanager
-def flapping(stranger: Stranger, word: str, _: Path) -> Iterator[None]:
-    """A service whose processes die each time when it has been healthy for a while."""
+def flapping(stranger: Stranger, word: str, directory: Path) -> Iterator[None]:
+    """A service whose processes die each time that the drill believes in it."""
+    place = runs.Place(directory)
 
     def act(over: threading.Event) -> None:
-        while not over.wait(0.1):
-            if stranger.healthy(word) and not over.wait(BELIEVED_SECONDS):
+        killed = 0
+        while not over.wait(0.2):
+            notes = [event["data"]["text"] for event in place.events if event["kind"] == "note"]
+            if (believed := sum("all is well" in note for note in notes)) > killed:
                 stranger.kill(word)
+                killed = believed
 
     with meanwhile(act):
         yield
@@ -300,7 +301,7 @@ FOUND = [
         flapping,
         "recovery.flapping",
         "{service} came back and did not hold",
-        {"rto_seconds": 30},
+        {"rto_seconds": 24},
     ),
     Break("scalable target fights", "api", FULL_OUTAGE, fighting(awake), "outage.fought", RAISED, BLIND),
     Break("count raised", "hq", FULL_OUTAGE, fighting(raised), "outage.fought", RAISED, BLIND),
