@@ -35,7 +35,11 @@ def descendants(pid: int) -> set[int]:
     """All processes under a process."""
     found: set[int] = set()
     for task in Path(f"/proc/{pid}/task").glob("*"):
-        for child in (task / "children").read_text().split():
+        try:
+            children = (task / "children").read_text().split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended meanwhile
+        for child in children:
             found |= {int(child)} | descendants(int(child))
     return found
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REGION = "eu-west-2"
-SPEED = 50
+SPEED = 25
 DIMENSIONS = [{"Name": "Service", "Value": "api"}, {"Name": "Zone", "Value": "a"}]
-SEVERAL_EVALUATIONS = 1.0
+SEVERAL_EVALUATIONS = 2.0
 """Wall seconds; alarms of 10 s are evaluated each 0.2 s at this speed."""
 
 
