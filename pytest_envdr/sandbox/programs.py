@@ -15,13 +15,16 @@ from pytest_envdr.errors import MissingProgram
 from pytest_envdr.settings import search_path
 
 ON_PATH = ("setpriv", "mariadbd", "mariadb-install-db", "mariadb", "haproxy", "php")
+SYSTEM = "/usr/local/bin:/usr/bin:/bin"
 LARAVEL = (Path("/usr/share/php/Illuminate/autoload.php"), Path("/usr/share/php/Illuminate/Redis"))
 EXTENSIONS = {"pdo_mysql", "redis", "mbstring", "dom"}
 
 
 def missing(*more: str) -> list[str]:
-    """The programs that are not there, of the sandbox's own and of `more`."""
-    names = [name for name in (*ON_PATH, *more) if shutil.which(name, path=search_path()) is None]
+    """The programs that are not there: of the sandbox's own, and of `more`, which the system itself must have: a version
+    manager's stand-in on PATH may have nothing behind it."""
+    names = [name for name in ON_PATH if shutil.which(name, path=search_path()) is None]
+    names += [name for name in more if shutil.which(name, path=SYSTEM) is None]
     if not _redis():
         names.append("redis-server")
     if "php" not in names and not _extensions() >= EXTENSIONS:
