@@ -21,7 +21,7 @@ EXTENSIONS = {"pdo_mysql", "redis", "mbstring", "dom"}
 
 
 def missing(*more: str) -> list[str]:
-    """The programs that are not there: of the sandbox's own, and of `more`, which the system itself must have: a version
+    """The programs that are not there: of the sandbox's own, and of `more`, which the system must have: a version
     manager's stand-in on PATH may have nothing behind it."""
     names = [name for name in ON_PATH if shutil.which(name, path=search_path()) is None]
     names += [name for name in more if shutil.which(name, path=SYSTEM) is None]
