@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 from moto.backends import get_backend
+from moto.core.base_backend import BackendDict
 from moto.elbv2.models import ELBv2Backend, elbv2_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
@@ -271,6 +272,9 @@ def opened(address: str) -> bool:
 def running(directory: Path, *, region: str = REGION, network: str = "127.203.0.0/16") -> Iterator[Rig]:
     """The account, served until the context ends."""
     world = World(ACCOUNT, region, SPEED, directory, IPv4Network(network))
+    for backends in tuple(BackendDict._instances):  # type: ignore[misc] # what another module left in that Region
+        for regions in backends.values():
+            regions.pop(region, None)
     stock = ELBv2Backend
     controller = elbv2.install(world)
     # moto adds up the data of all that have *at least* the dimensions asked for.
