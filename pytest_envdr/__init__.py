@@ -17,7 +17,6 @@ The exercise:
     evidence      events.jsonl, and what is computed from it: record.json, report.html
 
 The hands:
-    verify        differences as a list
     probe         the client outside: asks at a steady rate, keeps every answer
     aws           one file a service; reads are nouns, acts are verbs and take `journal`
     guard         which calls a run may make, and against what
