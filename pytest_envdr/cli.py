@@ -47,7 +47,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="envdr", description="Disaster-recovery scenarios as tests.")
-    parser.exit_on_error = True
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     sandbox = commands.add_parser("sandbox", help="start the embedded stack alone")
     _add(sandbox, "speed", "tenants")

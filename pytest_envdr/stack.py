@@ -180,11 +180,6 @@ class Stack(_Row):
             raise ValueError(f"no such scenario: {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
         return rows
 
-    @property
-    def tables(self) -> dict[str, str]:
-        """Name and ECS name of each service, for messages."""
-        return {word: service.name for word, service in self.services.items()}
-
 
 def read(path: Path) -> Stack:
     """The stack that a file describes.

@@ -55,7 +55,7 @@ def test_a_stack_file_is_read(path: Path) -> None:
     assert found.objectives["ecs_failover"].rto_seconds == 30
     assert found.objectives["ecs_failover"].rpo_seconds is None
     assert found.approvals["ecs_failover"].until == date(2026, 12, 31)
-    assert found.tables == {"api": "envelope-prod-api"}
+    assert {word: service.name for word, service in found.services.items()} == {"api": "envelope-prod-api"}
 
 
 @pytest.mark.parametrize(

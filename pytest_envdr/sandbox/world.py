@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Network
@@ -66,7 +65,6 @@ class World:
     images: Images = field(default_factory=Images)
     contents: dict[str, Content] = field(default_factory=dict)
     cache: Path | None = None
-    stopping: threading.Event = field(default_factory=threading.Event)
 
     @property
     def storage(self) -> Path:

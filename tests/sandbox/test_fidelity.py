@@ -125,10 +125,6 @@ def _balancer(stack: Stack) -> bool:
     return bool(rows[0]["State"]["Code"] == "active")
 
 
-Watch = "Callable[[], bool]"
-"""Whether the answer looks well."""
-
-
 def _same_tasks(stack: Stack) -> Callable[[], bool]:
     before = sorted(_tasks(stack))
     return lambda: sorted(_tasks(stack)) == before

@@ -127,27 +127,12 @@ def create_services(account: Account, network: Network, stores: Stores, balancer
 
 
 def _task_definition(account: Account, service: Service, stores: Stores, key: str) -> dict[str, Any]:
-    world = account.world
-    environment = {
-        "APP_NAME": "Envelope",
-        "APP_ENV": "production",
-        "APP_KEY": key,
-        "APP_SERVICE": service.word,
-        "DB_HOST": stores.database_host,
-        "DB_PORT": str(stores.database_port),
-        "DB_DATABASE": "central",
-        "DB_INSTANCE": DATABASE,
-        "REDIS_HOST": stores.cache_host,
-        "REDIS_PORT": str(stores.cache_port),
-        "QUEUE_CONNECTION": "redis",
-        "LARAVEL_STORAGE_PATH": str(world.storage),
-    }
     container: dict[str, Any] = {
         "name": service.word,
         "image": IMAGE,
         "essential": True,
         "command": COMMANDS.get(service.word, SERVE),
-        "environment": [{"name": name, "value": value} for name, value in environment.items()],
+        "environment": _environment(account, service, stores, key),
         "secrets": [
             {"name": "DB_USERNAME", "valueFrom": f"{stores.secret}:username::"},
             {"name": "DB_PASSWORD", "valueFrom": f"{stores.secret}:password::"},
@@ -156,7 +141,7 @@ def _task_definition(account: Account, service: Service, stores: Stores, key: st
             "logDriver": "awslogs",
             "options": {
                 "awslogs-group": f"/ecs/{service.name}",
-                "awslogs-region": world.region,
+                "awslogs-region": account.world.region,
                 "awslogs-stream-prefix": "ecs",
             },
         },
@@ -177,10 +162,28 @@ def _task_definition(account: Account, service: Service, stores: Stores, key: st
         "networkMode": "awsvpc",
         "cpu": "256",
         "memory": "512",
-        "executionRoleArn": f"arn:aws:iam::{world.account}:role/envelope-prod-execution",
-        "taskRoleArn": f"arn:aws:iam::{world.account}:role/envelope-prod-task",
+        "executionRoleArn": f"arn:aws:iam::{account.world.account}:role/envelope-prod-execution",
+        "taskRoleArn": f"arn:aws:iam::{account.world.account}:role/envelope-prod-task",
         "containerDefinitions": [container],
     }
+
+
+def _environment(account: Account, service: Service, stores: Stores, key: str) -> list[dict[str, str]]:
+    values = {
+        "APP_NAME": "Envelope",
+        "APP_ENV": "production",
+        "APP_KEY": key,
+        "APP_SERVICE": service.word,
+        "DB_HOST": stores.database_host,
+        "DB_PORT": str(stores.database_port),
+        "DB_DATABASE": "central",
+        "DB_INSTANCE": DATABASE,
+        "REDIS_HOST": stores.cache_host,
+        "REDIS_PORT": str(stores.cache_port),
+        "QUEUE_CONNECTION": "redis",
+        "LARAVEL_STORAGE_PATH": str(account.world.storage),
+    }
+    return [{"name": name, "value": value} for name, value in values.items()]
 
 
 def _service(network: Network, service: Service, balancers: dict[str, LoadBalancer]) -> dict[str, Any]:
