@@ -17,6 +17,9 @@ The exercise:
     evidence      events.jsonl, and what is computed from it: record.json, report.html
 
 The hands:
+    verify        two sources in, a list of differences out: databases, buckets
+    mariadb       connections, dump, load, swap: acts on databases
+    laravel       the application's own commands, maintenance mode
     probe         the client outside: asks at a steady rate, keeps every answer
     aws           one file a service; reads are nouns, acts are verbs and take `journal`
     guard         which calls a run may make, and against what

@@ -309,6 +309,8 @@ class Exercise:
         promised = self.stack.objectives.get(charge.scenario)
         if charge.overrides:
             rows = (promised.model_dump() if promised else {}) | charge.overrides
+            if "rpo_seconds" in charge.overrides:
+                rows["rpo_seconds_from"] = {}
             if "rto_seconds" in rows:
                 return stack.Objective(**rows)
         if promised is None and charge.scenario:

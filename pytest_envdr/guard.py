@@ -99,6 +99,21 @@ def check_approval(stack: Stack, scenario: str, today: date) -> None:
     )
 
 
+def check_allowed(stack: Stack, scenario: str, act: str, today: date) -> None:
+    """Refuse what goes further than the scenario itself, unless its approval allows it: "swap", "merge", "cutover".
+
+    Raises:
+        NotCleared: with the key to add.
+    """
+    check_approval(stack, scenario, today)
+    if act not in stack.approvals[scenario].allows:
+        raise NotCleared(
+            f"{SCENARIOS[scenario].title}: {act} is not allowed for this stack.\n"
+            f"Looked at: {stack.path}: approvals.{scenario}.allows\n"
+            f'To go on: let who approves it add   allows = ["{act}"]'
+        )
+
+
 def mutating(operation: str) -> bool:
     """Whether a call changes AWS; "ecs.UpdateService" does. Only what is known to read counts as reading."""
     return READS.match(operation.partition(".")[2]) is None

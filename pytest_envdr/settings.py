@@ -99,6 +99,12 @@ def _names(text: str, _: Path) -> tuple[str, ...]:
     return names
 
 
+def _name(text: str, _: Path) -> str:
+    if not text.strip():
+        raise ValueError("a name is needed, not an empty text")
+    return text.strip()
+
+
 def _factor(text: str, _: Path) -> float:
     try:
         value = float(text)
@@ -113,6 +119,18 @@ def _count(text: str, _: Path) -> int:
     if not (text.strip().isdecimal() and int(text) > 0):
         raise ValueError(f"a whole number greater than 0 is needed, not {text!r}")
     return int(text)
+
+
+SOURCES = ("automated", "manual", "point-in-time", "backup")
+"""What a database can be restored from: the newest automated snapshot, the newest manual one, the latest point in time,
+the newest recovery point of AWS Backup."""
+
+
+def _sources(text: str, start: Path) -> tuple[str, ...]:
+    names = _names(text, start)
+    if unknown := [name for name in names if name not in SOURCES]:
+        raise ValueError(f"{', '.join(SOURCES)} are known, not {', '.join(unknown)}")
+    return names
 
 
 def default_state_directory() -> Path:
@@ -168,6 +186,29 @@ class Settings:
     tenants: int | None = field(
         default=None,
         metadata=_option("how many tenants the embedded sandbox has (default: 20)", metavar="N", parse=_count),
+    )
+    restore_from: tuple[str, ...] = field(
+        default=(),
+        metadata=_option(
+            f"what databases are restored from, of {', '.join(SOURCES)}, separated by commas (default: all)",
+            metavar="SOURCE",
+            parse=_sources,
+            repeatable=True,
+        ),
+    )
+    tenant: str | None = field(
+        default=None,
+        metadata=_option(
+            "the slug of the tenant that drills may damage (default: the stack file's drill_tenant)",
+            metavar="SLUG",
+            parse=_name,
+        ),
+    )
+    copy_limit: int | None = field(
+        default=None,
+        metadata=_option(
+            "objects of more bytes are copied in parts (default: S3's own limit, 5 GiB)", metavar="BYTES", parse=_count
+        ),
     )
     state_directory: Path = field(
         default_factory=default_state_directory,

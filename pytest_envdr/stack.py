@@ -111,19 +111,100 @@ class Objective(_Row):
         rpo_seconds: how much data may be lost; None where the scenario can lose none by its nature.
         detect_seconds: from the fault to the alarm's message at a subscriber; where it is None, the bound that the
             alarm's own configuration gives is waited for (aws-semantics 10.2.2).
+        rpo_seconds_from: what is promised otherwise for one source of recovery ("automated", "manual",
+            "point-in-time", "backup", "versions"): a daily snapshot loses more than a point in time.
     """
 
     rto_seconds: PositiveFloat
     rpo_seconds: Annotated[float, Field(ge=0)] | None = None
     detect_seconds: PositiveFloat | None = None
+    rpo_seconds_from: dict[str, Annotated[float, Field(ge=0)]] = {}
+
+    def rpo_of(self, source: str) -> float | None:
+        """What is promised where recovery starts from `source`."""
+        return self.rpo_seconds_from.get(source, self.rpo_seconds)
 
 
 class Approval(_Row):
-    """Who approved a scenario's execution against this stack, under which reference, until when."""
+    """Who approved a scenario's execution against this stack, under which reference, until when.
+
+    `allows` names what goes further than the scenario itself: "swap" a recovered tenant's database in, "merge"
+    recovered objects into the tenant's bucket, "cutover" the services to a restored instance.
+    """
 
     by: str
     reference: str = ""
     until: date | None = None
+    allows: tuple[Literal["swap", "merge", "cutover"], ...] = ()
+
+
+class Heartbeat(_Row):
+    """What tells how far a database had come: numbered rows, the same numbers in the central and every tenant database.
+
+    Attributes:
+        table: where they are, with columns `sequence` and `written_at` (UTC).
+        query: read instead of the table: rows of (sequence, Unix seconds), the newest first.
+    """
+
+    table: str = "dr_heartbeat"
+    query: str | None = None
+
+
+class Database(_Row):
+    """The RDS instance with the central database and those of the tenants.
+
+    Attributes:
+        instance: its identifier.
+        secret: the Secrets Manager secret with its `username` and `password` (JSON).
+        central: the central database.
+        tenants: asked of it: rows of (slug, database, bucket).
+        documents: asked of a tenant's database: rows of (key of an object in its bucket); "" where there are none.
+        heartbeat: what the recovery point actual is read from.
+        declared_writes: tables that are written to while a drill runs, in any database; their rows are not compared.
+        reach: from where the drill's connections to a restored instance come: CIDRs or security group ids.
+        host_variable, port_variable: what tells a container of the application where the database is.
+        identity_path: the application's page that answers `{"server": ..., "value": ...}` from the database, see
+            `smoke_service`.
+        smoke_service: the service (key of `services`) whose task definition is started against a restored instance.
+    """
+
+    instance: str
+    secret: str
+    central: str = "central"
+    tenants: str = "SELECT slug, database_name, bucket FROM tenants ORDER BY id"
+    documents: str = ""
+    heartbeat: Heartbeat = Heartbeat()
+    declared_writes: tuple[str, ...] = ("dr_heartbeat",)
+    reach: tuple[str, ...] = ()
+    host_variable: str = "DB_HOST"
+    port_variable: str = "DB_PORT"
+    smoke_service: str = "api"
+    identity_path: str = "/dr/database"
+
+
+class Backup(_Row):
+    """AWS Backup: the vault, the plan, and the role that restores run under."""
+
+    vault: str
+    plan: str
+    role: str
+
+
+class Maintenance(_Row):
+    """How the application is put in maintenance mode: commands of a container of `service`, and a page that answers
+    503 meanwhile."""
+
+    service: str = "api"
+    down: tuple[str, ...] = ("php", "artisan", "down", "--retry=5")
+    up: tuple[str, ...] = ("php", "artisan", "up")
+    path: str = "/api/tenants"
+
+
+class DrillTenant(_Row):
+    """The tenant that drills may damage, by its slug; `page` is a page of the tenant service that reads its data."""
+
+    slug: str
+    page: str = "/t/{slug}/orders"
 
 
 class Credentials(_Row):
@@ -152,6 +233,7 @@ class Stack(_Row):
         region, standby_region: where the stack stands, and where it would be built again.
         speed: what AWS-side delays are divided by; a statement for the report.
         version: what stands behind the API, for the report.
+        database, backup, maintenance, drill_tenant: what only some scenarios need; `Stack.needs` tells what is missing.
     """
 
     path: Path = Path("<memory>")
@@ -171,6 +253,10 @@ class Stack(_Row):
     runbooks: dict[str, str] = {}
     approvals: dict[str, Approval] = {}
     roles: dict[str, Role] = {}
+    database: Database | None = None
+    backup: Backup | None = None
+    maintenance: Maintenance | None = None
+    drill_tenant: DrillTenant | None = None
 
     @field_validator("objectives", "runbooks", "approvals")
     @classmethod
@@ -179,6 +265,19 @@ class Stack(_Row):
         if unknown:
             raise ValueError(f"no such scenario: {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
         return rows
+
+    def needs(self, *tables: Literal["database", "backup", "maintenance", "drill_tenant"]) -> None:
+        """Refuse to begin without tables that a drill reads.
+
+        Raises:
+            StackFileError: naming those that are missing.
+        """
+        missing = [f"[{table}]" for table in tables if getattr(self, table) is None]
+        if missing:
+            raise StackFileError(
+                f"The stack file lacks {', '.join(missing)}, which this drill needs.\nLooked at: {self.path}\n"
+                "To go on: `envdr sandbox --stack-file example.toml` writes a complete one."
+            )
 
 
 def read(path: Path) -> Stack:

@@ -12,7 +12,9 @@ whatever does takes `aws` and `journal` beside it.
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,18 +25,21 @@ from pytest_envdr.errors import UsageError
 from pytest_envdr.timeline import Actuals, Phase, Timeline, actuals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
     from pytest_envdr.stack import Objective
     from pytest_envdr.timeline import Clock, Entry, Mark
 
-__all__ = ["Attachment", "Drill", "Finding", "Severity", "Standing"]
+__all__ = ["Attachment", "Drill", "Finding", "RecoveryPoint", "Severity", "Standing"]
 
 T = TypeVar("T")
 
 Severity = Literal["note", "warning", "failure"]
+
+TABLE_ROWS = 50
+"""How many rows of a table the report shows."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,26 @@ class Finding:
 
     def __str__(self) -> str:
         return f"[{self.id}] {self.title}" + (f" ({self.detail})" if self.detail else "")
+
+
+@dataclass(frozen=True)
+class RecoveryPoint:
+    """How far the data of one store came back (aws-semantics 10.1.3).
+
+    Attributes:
+        store: what it is of: "database central", "bucket envelope-prod-tenant-acme".
+        rpa_seconds: recovery point actual, from the newest write that survived to the fault; None where none did, and
+            then nothing is known but that all may be lost.
+        newest: the newest write that survived, in words: "heartbeat 4711 of 19:02:11.250 UTC".
+        lost: how many writes before the fault did not survive; None where that cannot be counted.
+        error_seconds: how far `rpa_seconds` may be off: what the writes are apart.
+    """
+
+    store: str
+    rpa_seconds: float | None
+    newest: str
+    lost: int | None
+    error_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -86,6 +111,7 @@ class Drill(Timeline):
         exercise_id: the run that it belongs to; what it creates is named and tagged with it.
         objective: what is promised, None where nothing is.
         findings: what was found out, in order.
+        recovery_points: how far each store's data came back.
     """
 
     def __init__(
@@ -104,6 +130,7 @@ class Drill(Timeline):
         self.exercise_id = exercise_id
         self.objective = objective
         self.findings: list[Finding] = []
+        self.recovery_points: list[RecoveryPoint] = []
         self._directory = directory
         self._told = told
         self._began = clock.monotonic()
@@ -128,6 +155,21 @@ class Drill(Timeline):
         if (rpo := self.check_objective().rpo_seconds) is None:
             raise UsageError(f"{self.name} has no recovery point objective.\nTo go on: give the marker `rpo_seconds`.")
         return rpo
+
+    def rpo_of(self, source: str) -> float:
+        """The recovery point objective of a recovery that starts from `source` ("automated", "versions", ...).
+
+        Raises:
+            UsageError: there is none.
+        """
+        rpo = self.check_objective().rpo_of(source)
+        return self.rpo_seconds if rpo is None else rpo
+
+    @property
+    def rpa_seconds(self) -> float | None:
+        """The recovery point actual: the worst of the stores; None where none is known, or one of them is not."""
+        known = [point.rpa_seconds for point in self.recovery_points]
+        return None if not known or None in known else max(point for point in known if point is not None)
 
     @property
     def failures(self) -> list[Finding]:
@@ -167,6 +209,19 @@ class Drill(Timeline):
     def fact(self, what: str, text: str, at: datetime) -> None:
         """Something that AWS stamped with a time of its own, placed at that instant."""
         self.add("aws.fact", clock=self.clock.reading(at), what=what, text=text)
+
+    def recovery_point(self, point: RecoveryPoint) -> RecoveryPoint:
+        """How far the data of a store came back; the RPA is the worst of a drill's stores."""
+        self.recovery_points.append(point)
+        self.add("recovery_point", **vars(point))
+        return point
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, caption: str = "") -> None:
+        """Rows for the report, such as differences; of many the first `TABLE_ROWS` are shown, and all are attached."""
+        texts = [[str(cell) for cell in row] for row in rows]
+        self.add("table", title=title, columns=[*columns], rows=texts[:TABLE_ROWS], total=len(texts), caption=caption)
+        if len(texts) > TABLE_ROWS:
+            self.attach(f"{title}.csv", _csv(columns, texts), media_type="text/csv")
 
     def attach(self, name: str, content: str | bytes, *, media_type: str = "text/plain") -> Attachment:
         """A file for the evidence: a log excerpt, an answer of the API, a dump."""
@@ -221,6 +276,12 @@ class Drill(Timeline):
         fault = self.marked("fault")
         since = self.clock.monotonic() - (fault.clock if fault else self._began)
         self._told(Standing(self.name, self._phase, what, since, elapsed, deadline))
+
+
+def _csv(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerows([columns, *rows])
+    return text.getvalue()
 
 
 def _file_name(text: str) -> str:

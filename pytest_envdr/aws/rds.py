@@ -1,0 +1,1 @@
+"""RDS: instances, snapshots, restores, events."""

@@ -1,0 +1,1 @@
+"""Databases as a client reaches them: connections, dump, load, swap."""
