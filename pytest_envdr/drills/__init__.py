@@ -68,6 +68,7 @@ class RecoveryPoint:
         newest: the newest write that survived, in words: "heartbeat 4711 of 19:02:11.250 UTC".
         lost: how many writes before the fault did not survive; None where that cannot be counted.
         error_seconds: how far `rpa_seconds` may be off: what the writes are apart.
+        source: what recovery started from ("automated", "versions", ...): the objective may differ by it.
     """
 
     store: str
@@ -75,6 +76,7 @@ class RecoveryPoint:
     newest: str
     lost: int | None
     error_seconds: float = 0.0
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,8 @@ class Drill(Timeline):
     def recovery_point(self, point: RecoveryPoint) -> RecoveryPoint:
         """How far the data of a store came back; the RPA is the worst of a drill's stores."""
         self.recovery_points.append(point)
-        self.add("recovery_point", **vars(point))
+        promised = self.objective.rpo_of(point.source) if self.objective else None
+        self.add("recovery_point", **vars(point), rpo_seconds=promised)
         return point
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, caption: str = "") -> None:

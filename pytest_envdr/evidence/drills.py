@@ -20,11 +20,13 @@ def row(story: Story, proves: rows.Proves) -> rows.Drill:
     end = story.end
     objectives = _objectives(data.get("objectives") or {})
     measured = _actuals(story)
+    points = tuple(_recovery_points(story))
+    worst = verdicts.worst_point(points)
     findings = tuple(_findings(story))
     weighed = fidelity.weigh(story.of("aws.call"), proves)
     outcome = str(end.data.get("outcome")) if end else verdicts.INTERRUPTED
     verdict, reasons = verdicts.judge(
-        verdicts.Case(outcome, objectives, measured, _seen_seconds(story), findings, weighed)
+        verdicts.Case(outcome, objectives, measured, _seen_seconds(story), findings, weighed, points)
     )
     runbook = _runbook(data.get("runbook"))
     return rows.Drill(
@@ -43,11 +45,14 @@ def row(story: Story, proves: rows.Proves) -> rows.Drill:
         seconds=round(end.clock - story.begin.clock, 3) if end else None,
         zero="fault" if story.fault else "begin",
         rto_seconds=objectives.rto_seconds,
-        rpo_seconds=objectives.rpo_seconds,
+        rpo_seconds=worst.rpo_seconds if worst else objectives.rpo_seconds,
         detect_objective_seconds=objectives.detect_seconds,
+        rpa_seconds=worst.rpa_seconds if worst else None,
         **asdict(measured),
         phases=tuple(_phases(story)),
         marks=tuple(rows.Mark(str(mark.data.get("name")), **story.when(mark)) for mark in story.placed("mark")),
+        recovery_points=points,
+        tables=tuple(_tables(story)),
         findings=findings,
         deviations=tuple(_deviations(story, runbook)),
         notes=tuple(_remarks(story, "note")),
@@ -78,7 +83,7 @@ def _runbook(data: dict[str, Any] | None) -> rows.Runbook | None:
 
 def _actuals(story: Story) -> rows.Actuals:
     measured = asdict(actuals(story.entries()))
-    return rows.Actuals(**{name: None if value is None else round(value, 3) for name, value in measured.items()})
+    return rows.Actuals(**{name: _rounded(value) for name, value in measured.items()})
 
 
 def _seen_seconds(story: Story) -> float | None:
@@ -93,6 +98,37 @@ def _phases(story: Story) -> Iterator[rows.Phase]:
         end = next((event for event in ends if event.data.get("phase") == name and event.seq > begin.seq), None)
         seconds = round(end.clock - begin.clock, 3) if end else None
         yield rows.Phase(name, **story.when(begin), seconds=seconds)
+
+
+def _recovery_points(story: Story) -> Iterator[rows.RecoveryPoint]:
+    for event in story.of("recovery_point"):
+        data = event.data
+        yield rows.RecoveryPoint(
+            store=str(data.get("store") or ""),
+            rpo_seconds=data.get("rpo_seconds"),
+            rpa_seconds=_rounded(data.get("rpa_seconds")),
+            newest=str(data.get("newest") or ""),
+            lost=data.get("lost"),
+            error_seconds=_rounded(data.get("error_seconds")) or 0.0,
+            source=str(data.get("source") or ""),
+        )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def _tables(story: Story) -> Iterator[rows.Table]:
+    for event in story.of("table"):
+        data = event.data
+        content = tuple(tuple(str(cell) for cell in row) for row in data.get("rows") or ())
+        yield rows.Table(
+            title=str(data.get("title") or ""),
+            caption=str(data.get("caption") or ""),
+            columns=tuple(str(name) for name in data.get("columns") or ()),
+            rows=content,
+            total=int(data.get("total") or len(content)),
+        )
 
 
 def _findings(story: Story) -> Iterator[rows.Finding]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from pytest_envdr.evidence import enclosures, fidelity, wording
 from pytest_envdr.evidence.events import stamp
 from pytest_envdr.evidence.markup import Html, join, tag
+from pytest_envdr.evidence.tables import folded, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -32,26 +32,6 @@ def render(drill: Drill, story: Story, directory: Path) -> Html:
     )
 
 
-def _folded(title: str, *content: Child, many: int | None = None) -> Html:
-    """Something long behind its title, and nothing at all where there is nothing."""
-    if many == 0:
-        return Html("")
-    amount = tag("span", f"{many}", class_="amount") if many is not None else None
-    return tag("details", tag("summary", title, amount), *content)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[Child]], *, class_: str | None = None) -> Html:
-    """A table with a head; columns headed by `#name` hold figures."""
-    kinds = ["figure" if name.startswith("#") else None for name in head]
-    top = _row("th", [name.lstrip("#") for name in head], kinds)
-    body = (_row("td", row, kinds) for row in rows)
-    return tag("div", tag("table", tag("thead", top), tag("tbody", *body), class_=class_), class_="scroll")
-
-
-def _row(cell: str, values: Sequence[Child], kinds: Sequence[str | None]) -> Html:
-    return tag("tr", *(tag(cell, value, class_=kind) for value, kind in zip(values, kinds, strict=True)))
-
-
 def _steps(drill: Drill) -> Html:
     runbook = drill.runbook
     if runbook is None:
@@ -60,7 +40,7 @@ def _steps(drill: Drill) -> Html:
         said = join("Runbook ", tag("code", runbook.path), ", sha256 ", tag("code", runbook.sha256))
     else:
         said = join("Runbook ", tag("code", runbook.path), " ", tag("b", "was not found", class_="bad"))
-    return _folded("Steps and runbook", tag("pre", drill.steps or "No steps are stated."), tag("p", said))
+    return folded("Steps and runbook", tag("pre", drill.steps or "No steps are stated."), tag("p", said))
 
 
 def _instants(drill: Drill) -> Html:
@@ -74,8 +54,8 @@ def _instants(drill: Drill) -> Html:
         for one in drill.phases
     ]
     ordered = [row for _, row in sorted(rows, key=lambda row: row[0])]
-    content = _table(("#when", "UTC", "phase or mark", "#took"), ordered)
-    return _folded("Phases and marks", content, many=len(ordered))
+    content = table(("#when", "UTC", "phase or mark", "#took"), ordered)
+    return folded("Phases and marks", content, many=len(ordered))
 
 
 def _length(seconds: float | None) -> str:
@@ -97,22 +77,20 @@ def _waits(drill: Drill) -> Html:
         )
         for wait in drill.waits
     )
-    return _folded("Waits", _table(("#ended", "for", "#took", "#deadline", "came true"), rows), many=len(drill.waits))
+    return folded("Waits", table(("#ended", "for", "#took", "#deadline", "came true"), rows), many=len(drill.waits))
 
 
 def _facts(drill: Drill) -> Html:
     rows = ((wording.offset(fact.offset_seconds), _utc(fact.at), fact.what, fact.text) for fact in drill.facts)
     said = tag("p", "The instants are those that the API gives.", class_="dim")
-    return _folded(
-        "What AWS says happened", said, _table(("#when", "UTC", "what", "text"), rows), many=len(drill.facts)
-    )
+    return folded("What AWS says happened", said, table(("#when", "UTC", "what", "text"), rows), many=len(drill.facts))
 
 
 def _calls(drill: Drill, story: Story) -> Html:
     calls = story.placed("aws.call")
     rows = (_call(story, call) for call in calls)
     head = ("#when", "UTC", "operation", "#status", "#ms", "request id", "fidelity", "error")
-    return _folded("AWS calls", _weight(drill), _table(head, rows, class_="calls"), many=len(calls))
+    return folded("AWS calls", _weight(drill), table(head, rows, class_="calls"), many=len(calls))
 
 
 def _call(story: Story, call: Event) -> tuple[Child, ...]:
@@ -137,7 +115,7 @@ def _weight(drill: Drill) -> Html:
         for name, counts in drill.fidelity.operations.items()
     )
     head = ("operation", *(f"#{word}" for word in fidelity.WORDS))
-    return join(_table(head, rows))
+    return join(table(head, rows))
 
 
 def _changes(story: Story) -> Html:
@@ -149,4 +127,4 @@ def _changes(story: Story) -> Html:
         )
         for one in changes
     )
-    return _folded("Changes and their undoing", _table(("#when", "call", "restores", "state"), rows), many=len(changes))
+    return folded("Changes and their undoing", table(("#when", "call", "restores", "state"), rows), many=len(changes))

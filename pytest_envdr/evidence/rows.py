@@ -130,6 +130,30 @@ class Attachment:
 
 
 @dataclass(frozen=True)
+class RecoveryPoint:
+    """How far the data of one store came back; `rpa_seconds` is None where no write of it survived."""
+
+    store: str
+    rpo_seconds: float | None
+    rpa_seconds: float | None
+    newest: str
+    lost: int | None
+    error_seconds: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a drill shows as rows, such as differences; `rows` are the first of `total`."""
+
+    title: str
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    total: int
+
+
+@dataclass(frozen=True)
 class Fidelity:
     """What stood behind the API answers, counted; `undeclared` are answers that say nothing of it, as AWS's do."""
 
@@ -178,7 +202,7 @@ class Actuals:
 
 @dataclass(frozen=True)
 class Drill:
-    """One test's time-line."""
+    """One test's time-line. `rpo_seconds` and `rpa_seconds` are those of the store that lost most."""
 
     node_id: str
     name: str
@@ -197,6 +221,7 @@ class Drill:
     rto_seconds: float | None
     rpo_seconds: float | None
     detect_objective_seconds: float | None
+    rpa_seconds: float | None
     rta_seconds: float | None
     detect_seconds: float | None
     recover_seconds: float | None
@@ -204,6 +229,8 @@ class Drill:
     error_seconds: float | None
     phases: tuple[Phase, ...]
     marks: tuple[Mark, ...]
+    recovery_points: tuple[RecoveryPoint, ...]
+    tables: tuple[Table, ...]
     findings: tuple[Finding, ...]
     deviations: tuple[Remark, ...]
     notes: tuple[Remark, ...]
@@ -223,7 +250,9 @@ class Scenario:
     verdict: Verdict
     decisive: str
     rto_seconds: float | None
+    rpo_seconds: float | None
     rta_seconds: float | None
+    rpa_seconds: float | None
     detect_seconds: float | None
     recover_seconds: float | None
     validate_seconds: float | None

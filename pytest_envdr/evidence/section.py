@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_envdr.evidence import drawing, folds, outages, wording
+from pytest_envdr.evidence import drawing, folds, outages, tables, wording
 from pytest_envdr.evidence.events import stamp
 from pytest_envdr.evidence.markup import Html, join, tag
 from pytest_envdr.evidence.rows import Verdict
@@ -38,6 +38,8 @@ def render(drill: Drill, story: Story, number: int, directory: Path) -> Html:
         _figures(drill),
         tag("figure", drawing.draw(drill, answers)) if drill.marks or drill.phases or answers else None,
         _findings(drill.findings),
+        tables.recovery_points(drill.recovery_points),
+        *(tables.shown(table) for table in drill.tables),
         _remarks("Deviations from the plan", drill.deviations),
         _remarks("Notes", drill.notes),
         folds.render(drill, story, directory),
@@ -68,7 +70,11 @@ def _figures(drill: Drill) -> Html:
         ("validate", wording.seconds(drill.validate_seconds)),
     ]
     if drill.rpo_seconds is not None:
-        figures.insert(1, ("RPO", wording.objective(drill.rpo_seconds)))
+        figures.append(("RPO", wording.objective(drill.rpo_seconds)))
+    if drill.recovery_points:
+        figures.append(
+            ("RPA", tag("b", wording.seconds(drill.rpa_seconds)) if drill.rpa_seconds is not None else "none")
+        )
     figures += _seen_by_client(drill)
     return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in figures), class_="figures")
 

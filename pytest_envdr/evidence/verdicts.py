@@ -1,10 +1,12 @@
 """What a drill amounts to, judged from its evidence and not from the test's own word.
 
-A passed test whose RTA lies above its RTO has failed, one that nothing verified has not passed.
+A passed test whose RTA lies above its RTO, or whose RPA above its RPO, has failed; one that nothing verified has not
+passed.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,7 @@ from pytest_envdr.evidence.rows import Severity, Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pytest_envdr.evidence.rows import Actuals, Drill, Fidelity, Finding, Objectives
+    from pytest_envdr.evidence.rows import Actuals, Drill, Fidelity, Finding, Objectives, RecoveryPoint
 
 INTERRUPTED = "interrupted"
 _RANK = {Verdict.FAILED: 0, Verdict.NOT_VERIFIED: 1, Verdict.PASSED: 2}
@@ -29,6 +31,7 @@ class Case:
     seen_seconds: float | None
     findings: tuple[Finding, ...]
     fidelity: Fidelity
+    points: tuple[RecoveryPoint, ...] = ()
 
 
 def judge(case: Case) -> tuple[Verdict, tuple[str, ...]]:
@@ -52,6 +55,15 @@ def decisive(drills: tuple[Drill, ...]) -> Drill:
     return min(drills, key=_merit)
 
 
+def worst_point(points: tuple[RecoveryPoint, ...]) -> RecoveryPoint | None:
+    """The store that lost most; one of which nothing survived before all others."""
+    return max(points, key=_lost_seconds, default=None)
+
+
+def _lost_seconds(point: RecoveryPoint) -> float:
+    return math.inf if point.rpa_seconds is None else point.rpa_seconds
+
+
 def _merit(drill: Drill) -> tuple[int, bool, float]:
     rta, rto = drill.rta_seconds, drill.rto_seconds
     return _RANK[drill.verdict], rta is not None, -(rta or 0) / (rto or 1)
@@ -63,6 +75,9 @@ def _failures(case: Case) -> Iterable[str]:
     rta, rto = case.actuals.rta_seconds, case.objectives.rto_seconds
     if rta is not None and rto is not None and rta > rto:
         yield f"the RTA of {rta:.1f} s lies above the RTO of {rto:g} s"
+    for point in case.points:
+        if point.rpa_seconds is not None and point.rpo_seconds is not None and point.rpa_seconds > point.rpo_seconds:
+            yield f"{point.store}: the RPA of {point.rpa_seconds:.1f} s lies above the RPO of {point.rpo_seconds:g} s"
     seen, bound = case.seen_seconds, case.objectives.detect_seconds
     if seen is not None and bound is not None and seen > bound:
         yield f"the outage was noticed after {seen:.1f} s, and {bound:g} s were promised"
@@ -78,6 +93,11 @@ def _doubts(case: Case) -> Iterable[str]:
         yield "the test was skipped"
     if case.actuals.rta_seconds is None and case.outcome != "skipped":
         yield "recovery was never verified, so there is no RTA"
+    for point in case.points:
+        if point.rpa_seconds is None and point.rpo_seconds is not None:
+            yield f"{point.store}: nothing that survived tells its RPA"
+    if case.objectives.rpo_seconds is not None and not case.points and case.outcome != "skipped":
+        yield "how much data was lost was never measured, so there is no RPA"
     if case.fidelity.unproven and case.outcome != "skipped":
         yield "no API answer was acted out by a real part"
 

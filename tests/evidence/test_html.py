@@ -110,11 +110,11 @@ def test_a_sandbox_says_so(failover: Report) -> None:
 
 
 def test_the_table_of_scenarios(failover: Report) -> None:
-    """Scenario, drills, RTO, RTA with its error and parts, findings, fidelity, verdict."""
+    """Scenario, drills, RTO, RTA with its error, RPO, RPA, the RTA's parts, findings, fidelity, verdict."""
     text = failover.page.text
     assert "ECS Service Failover 30 s" in text
-    assert "Full outage · api 30 s 15.0 ± 0.3 s 6.0 · 6.0 · 3.0 s 1 warning 31 acted" in text
-    assert f"Full outage · worker 30 s {NONE} {NONE} 1 failure 1 acted failed" in text
+    assert f"Full outage · api 30 s 15.0 ± 0.3 s {NONE} {NONE} 6.0 · 6.0 · 3.0 s 1 warning 31 acted" in text
+    assert f"Full outage · worker 30 s {NONE} {NONE} {NONE} {NONE} 1 failure 1 acted failed" in text
 
 
 def test_each_drill_of_the_table_has_its_section(failover: Report) -> None:

@@ -77,7 +77,7 @@ def test_the_schema_and_the_rows_have_the_same_fields() -> None:
     """No field is in the one and not in the other."""
     for name, part in SCHEMA["$defs"].items():
         if part["type"] == "object":
-            row = getattr(rows, name.capitalize())
+            row = getattr(rows, "".join(word.capitalize() for word in name.split("_")))
             assert {field.name for field in dataclasses.fields(row)} == set(part["properties"]), name
 
 
