@@ -131,6 +131,17 @@ def test_the_tables_of_the_drills_do_not_grow_for_ever(tasks: dict[str, Task], a
     assert application.rows("SELECT COUNT(*), MIN(id) FROM dr_probe") == [(10_001, 990_001)]
 
 
+def test_a_page_says_which_server_answers(tasks: dict[str, Task], application: Application) -> None:
+    """GET /dr/database: the server's own identity, and the value only if a row of its database holds exactly that."""
+    [(server,)] = application.rows("SELECT CONCAT(@@server_id, '@', @@hostname, ':', @@port)")
+    application.rows("INSERT INTO dr_probe (value, service, task) VALUES ('Only here', 'x', 'x'), ('newest', 'x', 'x')")
+    before = application.rows("SELECT MAX(id) FROM dr_probe")
+    for path, value in (("", "newest"), ("?value=Only%20here", "Only here"), ("?value=only%20here", None)):
+        assert tasks["api"].ask(f"/dr/database{path}").body == {"server": server, "value": value}
+    assert tasks["api"].ask("/dr/database?value=").status == 422
+    assert application.rows("SELECT MAX(id) FROM dr_probe") == before, "it writes"
+
+
 def test_an_error_of_the_database_is_an_error_of_the_page(tasks: dict[str, Task], application: Application) -> None:
     """While the database is gone a page answers 500 and the log has the reason in one line; then it answers again."""
     application.rows("RENAME TABLE dr_probe TO dr_probe_away")
@@ -214,6 +225,31 @@ def test_hq_counts_in_every_tenants_database(tasks: dict[str, Task], application
     changed = tasks["hq"].ask("/hq/tenants/acme/plan", {"plan": "freight"}).body["tenant"]
     assert (changed["plan"], changed["monthly_price"]) == ("freight", "499.00")
     assert tasks["hq"].ask("/hq/tenants/acme/plan", {"plan": "none"}).status == 422
+
+
+@pytest.fixture
+def suspended(application: Application) -> Iterator[str]:
+    """A tenant that is suspended."""
+    application.rows("UPDATE tenants SET status = 'suspended' WHERE slug = 'globex'")
+    yield "globex"
+    application.rows("UPDATE tenants SET status = 'active' WHERE slug = 'globex'")
+
+
+def test_a_suspended_tenant_is_quiet_and_the_others_are_served(
+    tasks: dict[str, Task], application: Application, suspended: str
+) -> None:
+    """Its own pages answer 503 with Retry-After, its database is not even looked at; the others' pages are as ever."""
+    for method, body in (("GET", None), ("POST", {})):
+        answer = tasks["tenant"].ask(f"/t/{suspended}/orders", body, method=method)
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+    assert tasks["tenant"].ask("/t/acme/orders").status == 200
+    application.rows("RENAME TABLE orders TO orders_away", schema=f"tenant_{suspended}")
+    try:
+        rows = {row["slug"]: row["orders"] for row in tasks["hq"].ask("/hq/tenants").body["tenants"]}
+    finally:
+        application.rows("RENAME TABLE orders_away TO orders", schema=f"tenant_{suspended}")
+    assert rows.pop(suspended) is None
+    assert all(rows.values())
 
 
 def test_each_service_has_its_own_pages_only(tasks: dict[str, Task]) -> None:
@@ -365,6 +401,18 @@ def test_a_tenant_that_is_away_does_not_stop_the_others(application: Application
     assert any("left out of tenant_globex" in line for line in scheduler.lines())
 
 
+def test_a_suspended_tenants_database_gets_no_heartbeat(
+    application: Application, scheduler: Task, suspended: str
+) -> None:
+    """Heartbeats go on in every database but that tenant's."""
+    assert scheduler.alive()
+    count = "SELECT database_count FROM dr_heartbeat ORDER BY sequence DESC LIMIT 1"
+    await_true(lambda: application.rows(count) == [(TENANTS,)], "a heartbeat without it")
+    quiet, [*_, newest] = sequences(application, f"tenant_{suspended}"), sequences(application, "central")
+    await_true(lambda: sequences(application, "central")[-1] > newest + 3, "more heartbeats")
+    assert sequences(application, f"tenant_{suspended}") == quiet
+
+
 # Maintenance
 
 
@@ -388,6 +436,18 @@ def test_maintenance_mode_holds_for_all_tasks_at_once(
         application.artisan("up")
     token = dispatch(tasks["api"])
     await_true(lambda: done_at(tasks["api"], token), "a job done after it")
+
+
+def test_a_container_started_alone_serves_during_maintenance(application: Application) -> None:
+    """With APP_MAINTENANCE=ignore in its environment a container answers while the stack is in maintenance."""
+    alone, other = application.start("api", 31, APP_MAINTENANCE="ignore"), application.start("api", 32)
+    for task in (alone, other):
+        await_true(lambda task=task: answers(task), "the task up")  # type: ignore[misc]
+    application.artisan("down", "--retry=5")
+    try:
+        assert (alone.ask("/dr/database").status, other.ask("/dr/database").status) == (200, 503)
+    finally:
+        application.artisan("up")
 
 
 def test_migrations_are_known_to_have_run(application: Application) -> None:

@@ -18,6 +18,8 @@ return [
     // The task's own address; it stands for the task wherever one is named.
     'task' => env('TASK_IP', '127.0.0.1'),
     'port' => (int) env('PORT', 8000),
+    // `ignore`: this container serves whether or not the stack is in maintenance.
+    'heeds_maintenance' => env('APP_MAINTENANCE', 'heed') !== 'ignore',
     'heartbeat_seconds' => (float) env('HEARTBEAT_SECONDS', 1),
 
     'providers' => [

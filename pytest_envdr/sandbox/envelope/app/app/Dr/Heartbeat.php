@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace App\Dr;
 
+use App\Tenancy\Tenants;
 use Closure;
 use Illuminate\Database\QueryException;
 use Illuminate\Support\Facades\DB;
@@ -101,7 +102,7 @@ final class Heartbeat
      */
     private static function tenantTables(): array
     {
-        $databases = DB::table('tenants')->where('status', 'active')->orderBy('id')->pluck('database_name');
+        $databases = DB::table('tenants')->where('status', Tenants::ACTIVE)->orderBy('id')->pluck('database_name');
 
         return $databases->map(static fn (string $name): string => $name . '.' . self::TABLE)->all();
     }

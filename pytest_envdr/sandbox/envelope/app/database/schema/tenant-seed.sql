@@ -43,10 +43,12 @@ INSERT INTO payments (id, order_id, method, amount, refunded, paid_at)
 SELECT id, id, 1 + id MOD 3, total, IF(id MOD 11 = 0, ROUND(total / 2, 2), NULL), placed_at + INTERVAL 3600 SECOND
 FROM orders WHERE status IN ('paid', 'shipped') ORDER BY id;
 
-INSERT INTO documents (id, customer_id, filename, mime, sha256, content)
-SELECT id, IF(id MOD 5 = 0, NULL, id), CONCAT('scan-', id, IF(id MOD 2 = 0, '-ünïcode', ''), '.pdf'), 'application/pdf', UNHEX(SHA2(content, 256)), content
+-- The same bytes are in the tenant's bucket under object_key: envelope/buckets.py computes them alike.
+INSERT INTO documents (id, customer_id, filename, mime, object_key, sha256, content)
+SELECT id, IF(id MOD 5 = 0, NULL, id), filename, 'application/pdf', CONCAT('documents/', id, '/', filename), UNHEX(SHA2(content, 256)), content
 FROM (
-    SELECT seq AS id, CONCAT('%PDF-1.4\n', CHAR(0, 255, 254, 10, 13 USING binary), REPEAT(UNHEX(SHA2(CONCAT(@seed, @slug, 'scan', seq), 512)), 1 + seq MOD 24)) AS content
+    SELECT seq AS id, CONCAT('scan-', seq, IF(seq MOD 2 = 0, '-ünïcode', ''), '.pdf') AS filename,
+        CONCAT('%PDF-1.4\n', CHAR(0, 255, 254, 10, 13 USING binary), REPEAT(UNHEX(SHA2(CONCAT(@seed, @slug, 'scan', seq), 512)), 1 + seq MOD 24)) AS content
     FROM seq_1_to_20
 ) AS scans ORDER BY id;
 

@@ -76,9 +76,11 @@ CREATE TABLE documents (
     customer_id INT UNSIGNED NULL,
     filename VARCHAR(200) NOT NULL,
     mime VARCHAR(100) NOT NULL,
+    object_key VARCHAR(255) NOT NULL,
     sha256 BINARY(32) NOT NULL,
     content MEDIUMBLOB NOT NULL,
     PRIMARY KEY (id),
+    UNIQUE KEY documents_object_key (object_key),
     CONSTRAINT documents_customer FOREIGN KEY (customer_id) REFERENCES customers (id) ON DELETE SET NULL
 );
 

@@ -56,10 +56,14 @@ final class OverviewController
             ->select(['slug', 'tenants.name', 'tenants.status', 'database_name', 'code AS plan', 'subscriptions.monthly_price']);
     }
 
+    /**
+     * The database of a tenant that is not active is left alone: null.
+     */
     private function withCounts(stdClass $tenant): stdClass
     {
+        $active = $tenant->status === Tenants::ACTIVE;
         foreach (['customers', 'orders', 'documents'] as $table) {
-            $tenant->{$table} = DB::table("{$tenant->database_name}.{$table}")->count();
+            $tenant->{$table} = $active ? DB::table("{$tenant->database_name}.{$table}")->count() : null;
         }
 
         return $tenant;

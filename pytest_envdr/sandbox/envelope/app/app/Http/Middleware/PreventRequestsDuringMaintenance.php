@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace App\Http\Middleware;
 
+use Closure;
 use Illuminate\Foundation\Http\Middleware\PreventRequestsDuringMaintenance as Middleware;
 
 final class PreventRequestsDuringMaintenance extends Middleware
@@ -14,4 +15,16 @@ final class PreventRequestsDuringMaintenance extends Middleware
      * @var list<string>
      */
     protected $except = ['up'];
+
+    /**
+     * A container that was started alone, to try a restored database, serves while the stack it shares its storage
+     * with is in maintenance: its environment says so.
+     *
+     * @param \Illuminate\Http\Request $request
+     * @return mixed
+     */
+    public function handle($request, Closure $next)
+    {
+        return config('app.heeds_maintenance') ? parent::handle($request, $next) : $next($request);
+    }
 }
