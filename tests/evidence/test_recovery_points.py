@@ -32,7 +32,7 @@ def told(directory: Path, *points: RecoveryPoint, tables: tuple[tuple[Any, ...],
     """The evidence of a drill that passed, with what a `Drill` says of its data."""
     objectives = PROMISED if rpo else {**PROMISED, "rpo_seconds": None, "rpo_seconds_from": {}}
     with exercises.exercise(directory) as teller:
-        exercises.outage(teller, TEST, shift=0, service=None, scenario="database_restore", objectives=objectives)
+        exercises.outage(teller, TEST, shift=0, scenario="database_restore", objectives=objectives)
         drill = Drill(
             TEST,
             exercise_id="x",
