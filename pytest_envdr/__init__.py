@@ -18,7 +18,8 @@ The exercise:
 
 The hands:
     verify        two sources in, a list of differences out: databases, buckets
-    mariadb       connections, dump, load, swap: acts on databases
+    mariadb       connections to databases
+    dumps         a database as a file: dump, load
     laravel       the application's own commands, maintenance mode
     probe         the client outside: asks at a steady rate, keeps every answer
     aws           one file a service; reads are nouns, acts are verbs and take `journal`

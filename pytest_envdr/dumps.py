@@ -1,0 +1,200 @@
+"""A database as a file: dumped and loaded by MariaDB's own programs, which know every kind of object.
+
+A dump holds tables with their rows, views, triggers, routines and events; `mariadb-dump` leaves the last two out unless
+asked (aws-semantics 2.2). What it says of definers is rewritten where they are not the one who loads it: on RDS nobody
+may create an object in another's name (error 1227).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from pytest_envdr.errors import EnvdrError, MissingProgram
+from pytest_envdr.settings import search_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+DUMP, CLIENT = ("mariadb-dump", "mysqldump"), ("mariadb", "mysql")
+"""The programs, by the name that they are looked for first."""
+OPTIONS = (
+    "--single-transaction",
+    "--routines",
+    "--triggers",
+    "--events",
+    "--hex-blob",
+    "--default-character-set=utf8mb4",
+    "--skip-dump-date",
+    "--skip-comments",
+    "--max-allowed-packet=1G",
+)
+SECONDS = 3600.0
+"""How long a dump or a load may take."""
+DEFINER = re.compile(rb"DEFINER=`((?:[^`]|``)*)`@`((?:[^`]|``)*)`")
+CREATING = re.compile(rb"\s*(/\*![0-9]* ?)?(CREATE\b|ALTER\b|DEFINER=)")
+"""How a line begins that makes an object; rows may contain anything, and are left alone."""
+SANDBOX_MODE = re.compile(rb"/\*M?!999999\\?- enable the sandbox mode \*/")
+"""A first line that older clients, and all of MySQL's, do not understand (aws-semantics 2.3)."""
+
+
+class Server(Protocol):
+    """Where a database server is, and as whom to log in."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def user(self) -> str: ...
+    @property
+    def password(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Dump:
+    """A database as a file.
+
+    Attributes:
+        path: the file (SQL).
+        database: whose content it is.
+        sha256: its hash.
+        create: the statement that makes a database of the same character set and collation; `{}` is its name.
+        client: the program that wrote it, with its version.
+    """
+
+    path: Path
+    database: str
+    sha256: str
+    create: str
+    client: str
+
+
+def dump(server: Server, database: str, path: Path) -> Dump:
+    """Write a database to a file.
+
+    Raises:
+        MissingProgram: `mariadb-dump` is not installed.
+        EnvdrError: it could not be dumped; with the program's own words.
+    """
+    program = _program(DUMP)
+    with _login(server) as login, path.open("wb") as file:
+        _run([program, login, *OPTIONS, "--", database], what=f"{database} could not be dumped", output=file)
+        create = _created(login, database)
+    return Dump(path, database, sha256(path), create, version(program))
+
+
+def load(server: Server, dumped: Dump, database: str) -> None:
+    """Make a database anew from a dump: what was there under that name is dropped first.
+
+    Raises:
+        MissingProgram: the `mariadb` client is not installed.
+        EnvdrError: the file is not what was dumped, or could not be loaded; the database may then be there in part.
+    """
+    if sha256(dumped.path) != dumped.sha256:
+        raise EnvdrError(f"The dump of {dumped.database} is not what was written.\nLooked at: {dumped.path}")
+    name = quoted(database)
+    before = f"DROP DATABASE IF EXISTS {name}; {dumped.create.replace('{}', name, 1)}; USE {name};\n".encode()
+    with _login(server) as login, tempfile.TemporaryFile() as feed:
+        feed.write(before)
+        with dumped.path.open("rb") as lines:
+            feed.writelines(rewritten(line, server.user) for line in lines)
+        feed.seek(0)
+        command = [
+            _program(CLIENT),
+            login,
+            "--binary-mode",
+            "--default-character-set=utf8mb4",
+            "--max-allowed-packet=1G",
+        ]
+        _run(command, what=f"{database} could not be loaded", feed=feed)
+
+
+def rewritten(line: bytes, user: str) -> bytes:
+    """A line of a dump as `user` may load it: objects are its own, and no client stumbles."""
+    if not CREATING.match(line):
+        return SANDBOX_MODE.sub(b"", line) if b"999999" in line else line
+    own = user.replace("`", "``").encode()
+    return DEFINER.sub(lambda found: found.group() if found.group(1) == own else b"DEFINER=CURRENT_USER", line)
+
+
+def sha256(path: Path) -> str:
+    """A file's hash.
+
+    Raises:
+        EnvdrError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise EnvdrError(f"A dump cannot be read: {error.strerror}.\nLooked at: {path}") from error
+
+
+def quoted(name: str) -> str:
+    """A name as SQL has it."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def version(program: str) -> str:
+    """What a program says of itself."""
+    answer = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    return " ".join(answer.stdout.split())
+
+
+def _created(login: str, database: str) -> str:
+    """`SHOW CREATE DATABASE`, with `{}` for the name."""
+    statement = f"SHOW CREATE DATABASE {quoted(database)}"
+    command = [_program(CLIENT), login, "--batch", "--raw", "--skip-column-names", "--execute", statement]
+    with tempfile.TemporaryFile() as output:
+        _run(command, what=f"{database} could not be dumped", output=output)
+        output.seek(0)
+        said = output.read().decode("utf-8", "replace")
+    return said[said.index("CREATE DATABASE") :].strip().replace(quoted(database), "{}", 1)
+
+
+def _program(names: Sequence[str]) -> str:
+    path = search_path()
+    for name in names:
+        if found := shutil.which(name, path=path):
+            return found
+    raise MissingProgram(
+        f"{' or '.join(names)} not found: databases cannot be dumped or loaded.\nLooked at: {path}\n"
+        "To go on: apt-get install --no-install-recommends mariadb-client"
+    )
+
+
+@contextmanager
+def _login(server: Server) -> Iterator[str]:
+    """The option that tells a program where to log in; the password is in a file that only this user may read."""
+    with tempfile.NamedTemporaryFile("w", prefix="envdr-", suffix=".cnf") as file:
+        password = server.password.replace("\\", "\\\\").replace('"', '\\"')
+        user = server.user.replace("\\", "\\\\").replace('"', '\\"')
+        file.write(f'[client]\nhost="{server.host}"\nport={server.port}\nuser="{user}"\npassword="{password}"\n')
+        file.write("protocol=tcp\n")
+        file.flush()
+        yield f"--defaults-file={Path(file.name)}"
+
+
+def _run(command: Sequence[str], *, what: str, feed: object = subprocess.DEVNULL, output: object = None) -> None:
+    try:
+        answer = subprocess.run(
+            command,
+            stdin=feed,  # type: ignore[call-overload] # a file, or DEVNULL
+            stdout=output if output is not None else subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env={"PATH": search_path()},
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise EnvdrError(f"{what}: not within {SECONDS:g} s.") from error
+    if answer.returncode:
+        raise EnvdrError(f"{what}: {answer.stderr.decode('utf-8', 'replace').strip()}")

@@ -1,0 +1,144 @@
+"""Dumps of real databases: everything in them comes back, under any name, and what cannot be loaded says so."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_envdr import dumps
+from pytest_envdr.errors import EnvdrError
+from pytest_envdr.sandbox.data_plane.mariadb import MariaDB, master_user
+from pytest_envdr.sandbox.data_plane.mariadb_template import lay_out
+from pytest_envdr.sandbox.envelope import database
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+HOST, USER, PASSWORD = "127.233.1.10", "envelope", "it's a \\ \"secret"
+ACME = "tenant_acme"
+OBJECTS = {
+    "tables": "SELECT table_name, table_type, table_collation FROM information_schema.tables WHERE table_schema = %s",
+    "triggers": "SELECT trigger_name, action_statement FROM information_schema.triggers WHERE trigger_schema = %s",
+    "events": "SELECT event_name, event_definition, status FROM information_schema.events WHERE event_schema = %s",
+    "routines": "SELECT routine_name, routine_definition FROM information_schema.routines WHERE routine_schema = %s",
+    "keys": "SELECT constraint_name, table_name FROM information_schema.table_constraints WHERE table_schema = %s",
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the server is."""
+
+    host: str = HOST
+    port: int = 3306
+    user: str = USER
+    password: str = PASSWORD
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
+    """The stack's databases with two tenants."""
+    data = tmp_path_factory.mktemp("mariadb") / "data"
+    lay_out(database.content(2), data, cache=None, address=HOST)
+    server = MariaDB(data, address=HOST)
+    server.start(master_user(USER, PASSWORD))
+    server.wait_until_ready(deadline=30)
+    yield server
+    server.stop()
+
+
+def asked(server: MariaDB, query: str, *values: Any) -> list[tuple[Any, ...]]:
+    """What the server answers."""
+    with server.connect(USER, PASSWORD, timeout=10) as connection, connection.cursor() as cursor:
+        cursor.execute(query, values or None)
+        return sorted(cursor.fetchall(), key=repr)
+
+
+def content(server: MariaDB, name: str) -> dict[str, Any]:
+    """Every row and every object of a database."""
+    found: dict[str, Any] = {kind: asked(server, query, name) for kind, query in OBJECTS.items()}
+    for table, _, _ in found["tables"]:
+        found[table] = asked(server, f"SELECT * FROM {dumps.quoted(name)}.{dumps.quoted(table)}")  # noqa: S608 (names of the test's own)
+    return found
+
+
+@pytest.mark.parametrize(
+    "name", ["tenant_acme_envdr_0a1b2c", "t\u00e9nant `quoted` - \u5c01\u7b52", "x" * 64, "--help"]
+)
+def test_all_of_it_comes_back_under_any_name(server: MariaDB, tmp_path: Path, name: str) -> None:
+    """Rows of every type, views, triggers, routines and events of a copy are those of the database that was dumped."""
+    dumped = dumps.dump(Place(), ACME, tmp_path / "acme.sql")
+    dumps.load(Place(), dumped, name)
+    try:
+        there, here = content(server, ACME), content(server, name)
+        assert len(there["triggers"]) == len(there["events"]) == 1
+        assert len(there["routines"]) == 2
+        assert here == there
+        assert "mariadb" in dumped.client.lower()
+    finally:
+        asked(server, f"DROP DATABASE {dumps.quoted(name)}")
+
+
+def test_what_was_there_is_replaced(server: MariaDB, tmp_path: Path) -> None:
+    """A damaged database is, after the load, what the dump holds: a lost table is back, a new one is gone."""
+    before = content(server, "tenant_globex")
+    dumped = dumps.dump(Place(), "tenant_globex", tmp_path / "globex.sql")
+    asked(server, "DELETE FROM tenant_globex.payments")
+    asked(server, "DROP TABLE tenant_globex.messages")
+    asked(server, "CREATE TABLE tenant_globex.stray (id INT PRIMARY KEY)")
+    dumps.load(Place(), dumped, "tenant_globex")
+    assert content(server, "tenant_globex") == before
+
+
+def test_objects_of_another_become_those_of_who_loads(server: MariaDB, tmp_path: Path) -> None:
+    """On RDS nobody may create an object in another's name; rows that look like it are left as they are."""
+    text = "x' DEFINER=`root`@`localhost`\nCREATE DEFINER=`root`@`localhost` TRIGGER"
+    asked(server, "CREATE DATABASE foreign_owner")
+    try:
+        asked(server, "CREATE TABLE foreign_owner.t (id INT PRIMARY KEY, body TEXT)")
+        asked(server, "INSERT INTO foreign_owner.t VALUES (1, %s)", text)
+        server.execute(
+            ["CREATE DEFINER=`rdsadmin`@`%` VIEW foreign_owner.v AS SELECT id FROM foreign_owner.t"], timeout=10
+        )
+        dumped = dumps.dump(Place(), "foreign_owner", tmp_path / "foreign.sql")
+        dumps.load(Place(), dumped, "foreign_copy")
+        views = asked(server, "SELECT definer FROM information_schema.views WHERE table_schema = 'foreign_copy'")
+        assert views == [(f"{USER}@%",)]
+        assert asked(server, "SELECT body FROM foreign_copy.t") == [(text,)]
+    finally:
+        for name in ("foreign_owner", "foreign_copy"):
+            asked(server, f"DROP DATABASE IF EXISTS {name}")
+
+
+@pytest.mark.parametrize(
+    ("line", "loaded"),
+    [
+        (rb"/*M!999999\- enable the sandbox mode */ ", b" "),
+        (b"INSERT INTO `t` VALUES (999999);", b"INSERT INTO `t` VALUES (999999);"),
+        (b"/*!50003 CREATE*/ /*!50017 DEFINER=`x``y`@`%`*/", b"/*!50003 CREATE*/ /*!50017 DEFINER=CURRENT_USER*/"),
+        (b"CREATE DEFINER=`me`@`%` PROCEDURE p()", b"CREATE DEFINER=`me`@`%` PROCEDURE p()"),
+    ],
+)
+def test_lines(line: bytes, loaded: bytes) -> None:
+    """Only what no client understands, and definers of objects, are rewritten."""
+    assert dumps.rewritten(line, "me") == loaded
+
+
+def test_what_cannot_be_done_says_why(server: MariaDB, tmp_path: Path) -> None:
+    """No such database, a wrong password, a file that changed, a file that is gone."""
+    assert server.pid
+    with pytest.raises(EnvdrError, match=r"nowhere could not be dumped.*(?s:.*)nowhere"):
+        dumps.dump(Place(), "nowhere", tmp_path / "nowhere.sql")
+    with pytest.raises(EnvdrError, match="Access denied"):
+        dumps.dump(Place(password="wrong"), ACME, tmp_path / "denied.sql")  # noqa: S106 (it is wrong on purpose)
+    dumped = dumps.dump(Place(), ACME, tmp_path / "acme.sql")
+    dumped.path.write_bytes(dumped.path.read_bytes().replace(b"Zo", b"Xo", 1))
+    with pytest.raises(EnvdrError, match="is not what was written"):
+        dumps.load(Place(), dumped, "never")
+    with pytest.raises(EnvdrError, match="cannot be read"):
+        dumps.load(Place(), dataclasses.replace(dumped, path=tmp_path / "gone.sql"), "never")
+    assert ("never",) not in asked(server, "SHOW DATABASES")
