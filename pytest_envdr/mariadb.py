@@ -1,1 +1,106 @@
-"""Databases as a client reaches them: connections, dump, load, swap."""
+"""MariaDB: connections as a drill makes them."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pymysql
+
+from pytest_envdr.errors import WaitFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pymysql.connections import Connection
+    from pymysql.cursors import Cursor
+
+__all__ = ["DENIED", "Address", "Credentials", "Unreachable", "connect", "reachable", "session"]
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 300.0
+"""How long a statement may take: a full scan of a cold copy loads it from S3."""
+DENIED = 1045
+"""MariaDB's number for a user or password that it does not take."""
+
+
+class Unreachable(WaitFailed):
+    """Nothing takes connections there: the network's answer, not the database's."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server listens."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A user and its password, which shows in no text."""
+
+    user: str
+    password: str = field(repr=False)
+
+
+def connect(
+    address: Address, credentials: Credentials, *, database: str | None = None, seconds: float = ANSWER_SECONDS
+) -> Connection[Cursor]:
+    """A connection in UTC that commits each statement; encrypted where the server can, but on this machine itself.
+
+    Args:
+        address: where.
+        credentials: as whom.
+        database: the default database.
+        seconds: how long a statement may take.
+
+    Raises:
+        pymysql.OperationalError: 1045 where the password is not taken, 2003 where nobody listens, and others.
+    """
+    return pymysql.connect(
+        host=address.host,
+        port=address.port,
+        user=credentials.user,
+        password=credentials.password,
+        database=database,
+        charset="utf8mb4",
+        autocommit=True,
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=seconds,
+        write_timeout=seconds,
+        init_command="SET time_zone = '+00:00'",
+        ssl_disabled=_is_loopback(address.host),
+    )
+
+
+@contextmanager
+def session(
+    address: Address, credentials: Credentials, *, database: str | None = None, seconds: float = ANSWER_SECONDS
+) -> Iterator[Cursor]:
+    """A cursor of a connection that ends with the block. Raises as `connect`."""
+    with connect(address, credentials, database=database, seconds=seconds) as connection, connection.cursor() as cursor:
+        yield cursor
+
+
+def reachable(address: Address, *, seconds: float = CONNECT_SECONDS) -> str:
+    """Why no TCP connection can be made, or "": tells a wrong network from a failed restore (aws-semantics 1, T5)."""
+    try:
+        socket.create_connection((address.host, address.port), timeout=seconds).close()
+    except OSError as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def _is_loopback(host: str) -> bool:
+    """Reading the machine's certificates takes 35 ms a connection, for nothing where no network is between."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
