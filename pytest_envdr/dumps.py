@@ -15,13 +15,16 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from pytest_envdr.errors import EnvdrError, MissingProgram
+from pytest_envdr.mariadb import quoted
 from pytest_envdr.settings import search_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from pytest_envdr.mariadb import Server
 
 DUMP, CLIENT = ("mariadb-dump", "mysqldump"), ("mariadb", "mysql")
 """The programs, by the name that they are looked for first."""
@@ -43,19 +46,6 @@ CREATING = re.compile(rb"\s*(/\*![0-9]* ?)?(CREATE\b|ALTER\b|DEFINER=)")
 """How a line begins that makes an object; rows may contain anything, and are left alone."""
 SANDBOX_MODE = re.compile(rb"/\*M?!999999\\?- enable the sandbox mode \*/")
 """A first line that older clients, and all of MySQL's, do not understand (aws-semantics 2.3)."""
-
-
-class Server(Protocol):
-    """Where a database server is, and as whom to log in."""
-
-    @property
-    def host(self) -> str: ...
-    @property
-    def port(self) -> int: ...
-    @property
-    def user(self) -> str: ...
-    @property
-    def password(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -136,11 +126,6 @@ def sha256(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise EnvdrError(f"A dump cannot be read: {error.strerror}.\nLooked at: {path}") from error
-
-
-def quoted(name: str) -> str:
-    """A name as SQL has it."""
-    return "`" + name.replace("`", "``") + "`"
 
 
 def version(program: str) -> str:

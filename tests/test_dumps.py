@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_envdr import dumps
 from pytest_envdr.errors import EnvdrError
+from pytest_envdr.mariadb import Server, quoted
 from pytest_envdr.sandbox.data_plane.mariadb import MariaDB, master_user
 from pytest_envdr.sandbox.data_plane.mariadb_template import lay_out
 from pytest_envdr.sandbox.envelope import database
@@ -29,14 +29,7 @@ OBJECTS = {
 }
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where the server is."""
-
-    host: str = HOST
-    port: int = 3306
-    user: str = USER
-    password: str = PASSWORD
+PLACE = Server(HOST, 3306, USER, PASSWORD)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +55,7 @@ def content(server: MariaDB, name: str) -> dict[str, Any]:
     """Every row and every object of a database."""
     found: dict[str, Any] = {kind: asked(server, query, name) for kind, query in OBJECTS.items()}
     for table, _, _ in found["tables"]:
-        found[table] = asked(server, f"SELECT * FROM {dumps.quoted(name)}.{dumps.quoted(table)}")  # noqa: S608 (names of the test's own)
+        found[table] = asked(server, f"SELECT * FROM {quoted(name)}.{quoted(table)}")  # noqa: S608 (names of the test's own)
     return found
 
 
@@ -71,8 +64,8 @@ def content(server: MariaDB, name: str) -> dict[str, Any]:
 )
 def test_all_of_it_comes_back_under_any_name(server: MariaDB, tmp_path: Path, name: str) -> None:
     """Rows of every type, views, triggers, routines and events of a copy are those of the database that was dumped."""
-    dumped = dumps.dump(Place(), ACME, tmp_path / "acme.sql")
-    dumps.load(Place(), dumped, name)
+    dumped = dumps.dump(PLACE, ACME, tmp_path / "acme.sql")
+    dumps.load(PLACE, dumped, name)
     try:
         there, here = content(server, ACME), content(server, name)
         assert len(there["triggers"]) == len(there["events"]) == 1
@@ -80,17 +73,17 @@ def test_all_of_it_comes_back_under_any_name(server: MariaDB, tmp_path: Path, na
         assert here == there
         assert "mariadb" in dumped.client.lower()
     finally:
-        asked(server, f"DROP DATABASE {dumps.quoted(name)}")
+        asked(server, f"DROP DATABASE {quoted(name)}")
 
 
 def test_what_was_there_is_replaced(server: MariaDB, tmp_path: Path) -> None:
     """A damaged database is, after the load, what the dump holds: a lost table is back, a new one is gone."""
     before = content(server, "tenant_globex")
-    dumped = dumps.dump(Place(), "tenant_globex", tmp_path / "globex.sql")
+    dumped = dumps.dump(PLACE, "tenant_globex", tmp_path / "globex.sql")
     asked(server, "DELETE FROM tenant_globex.payments")
     asked(server, "DROP TABLE tenant_globex.messages")
     asked(server, "CREATE TABLE tenant_globex.stray (id INT PRIMARY KEY)")
-    dumps.load(Place(), dumped, "tenant_globex")
+    dumps.load(PLACE, dumped, "tenant_globex")
     assert content(server, "tenant_globex") == before
 
 
@@ -104,8 +97,8 @@ def test_objects_of_another_become_those_of_who_loads(server: MariaDB, tmp_path:
         server.execute(
             ["CREATE DEFINER=`rdsadmin`@`%` VIEW foreign_owner.v AS SELECT id FROM foreign_owner.t"], timeout=10
         )
-        dumped = dumps.dump(Place(), "foreign_owner", tmp_path / "foreign.sql")
-        dumps.load(Place(), dumped, "foreign_copy")
+        dumped = dumps.dump(PLACE, "foreign_owner", tmp_path / "foreign.sql")
+        dumps.load(PLACE, dumped, "foreign_copy")
         views = asked(server, "SELECT definer FROM information_schema.views WHERE table_schema = 'foreign_copy'")
         assert views == [(f"{USER}@%",)]
         assert asked(server, "SELECT body FROM foreign_copy.t") == [(text,)]
@@ -132,13 +125,13 @@ def test_what_cannot_be_done_says_why(server: MariaDB, tmp_path: Path) -> None:
     """No such database, a wrong password, a file that changed, a file that is gone."""
     assert server.pid
     with pytest.raises(EnvdrError, match=r"nowhere could not be dumped.*(?s:.*)nowhere"):
-        dumps.dump(Place(), "nowhere", tmp_path / "nowhere.sql")
+        dumps.dump(PLACE, "nowhere", tmp_path / "nowhere.sql")
     with pytest.raises(EnvdrError, match="Access denied"):
-        dumps.dump(Place(password="wrong"), ACME, tmp_path / "denied.sql")  # noqa: S106 (it is wrong on purpose)
-    dumped = dumps.dump(Place(), ACME, tmp_path / "acme.sql")
+        dumps.dump(dataclasses.replace(PLACE, password="wrong"), ACME, tmp_path / "denied.sql")  # noqa: S106 (it is wrong on purpose)
+    dumped = dumps.dump(PLACE, ACME, tmp_path / "acme.sql")
     dumped.path.write_bytes(dumped.path.read_bytes().replace(b"Zo", b"Xo", 1))
     with pytest.raises(EnvdrError, match="is not what was written"):
-        dumps.load(Place(), dumped, "never")
+        dumps.load(PLACE, dumped, "never")
     with pytest.raises(EnvdrError, match="cannot be read"):
-        dumps.load(Place(), dataclasses.replace(dumped, path=tmp_path / "gone.sql"), "never")
+        dumps.load(PLACE, dataclasses.replace(dumped, path=tmp_path / "gone.sql"), "never")
     assert ("never",) not in asked(server, "SHOW DATABASES")

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
-from pytest_envdr.dumps import quoted
 from pytest_envdr.errors import Refused
+from pytest_envdr.mariadb import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
