@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pytest_envdr.aws import application_autoscaling, ecs, sns, sqs
+from pytest_envdr.aws import application_autoscaling, ecs, s3_acts, sns, sqs
 from pytest_envdr.errors import NotFound, UndoFailed
 from pytest_envdr.waiting import pause, wait_until
 
@@ -102,14 +103,57 @@ def _running_task(aws: Aws, before: Mapping[str, Any]) -> Remaining:
     return Remaining(tuple({"cluster": before["cluster"], "task": task.arn, "reason": "envdr undo"} for task in wanted))
 
 
+def _bucket(aws: Aws, before: Mapping[str, Any]) -> Remaining:
+    """A bucket of the drill's own: tagged as such, or not tagged yet. One that is not empty S3 refuses to delete."""
+    name = before["Bucket"]
+    try:
+        what = f"Bucket {name} cannot be looked at"
+        tags = aws.call("s3.GetBucketTagging", what=what, Bucket=name)["TagSet"]
+    except NotFound as error:
+        if error.code == "NoSuchBucket":
+            return NOTHING
+        tags = []
+    whose = {tag["Key"]: tag["Value"] for tag in tags}
+    if tags and whose.get("envdr:exercise") != before["exercise"]:
+        raise UndoFailed(f"bucket {name} is not deleted: it is tagged {whose}, not as exercise {before['exercise']}'s")
+    return Remaining(({"Bucket": name, "ExpectedBucketOwner": aws.stack.account},))
+
+
+def _objects(aws: Aws, entry: Entry) -> Remaining:
+    """The versions and markers that an act added, and no other; of a bucket of the drill's own, all."""
+    bucket = entry.inverse.arguments["Bucket"]
+    if not entry.inverse.arguments.get("everything"):
+        left = s3_acts.left_of(aws, entry)
+    elif bucket.startswith(s3_acts.STAGING_PREFIX):
+        left = s3_acts.left_in(aws, bucket)
+    else:
+        raise UndoFailed(f"bucket {bucket} is not emptied: by its name it is no drill's own")
+    batches = (left[start : start + s3_acts.BATCH] for start in range(0, len(left), s3_acts.BATCH))
+    whose = {"Bucket": bucket, "ExpectedBucketOwner": aws.stack.account}
+    return Remaining(tuple({**whose, "Delete": {"Objects": batch, "Quiet": True}} for batch in batches))
+
+
+def _upload(aws: Aws, entry: Entry) -> Remaining:
+    where = entry.inverse.arguments
+    upload = entry.result.get("UploadId")
+    return Remaining(tuple(s3_acts.uploads_of(aws, where["Bucket"], key=where["Key"], upload=upload)))
+
+
 UNDOS: dict[str, Callable[[Aws, Mapping[str, Any]], Remaining]] = {
     "application-autoscaling.RegisterScalableTarget": _suspended_state,
     "ecs.StopTask": _running_task,
     "ecs.UpdateService": _desired_count,
+    "s3.DeleteBucket": _bucket,
     "sns.Unsubscribe": _subscription,
     "sqs.DeleteQueue": _queue,
 }
 """Inverse operation -> what of it is still to be done."""
+
+UNDOS_BY_ANSWER: dict[str, Callable[[Aws, Entry], Remaining]] = {
+    "s3.AbortMultipartUpload": _upload,
+    "s3.DeleteObjects": _objects,
+}
+"""Those that look at what the act was answered too: which ids S3 gave to what it made."""
 
 
 def reverse(
@@ -122,18 +166,17 @@ def reverse(
     """
     _let_arrive(entry)
     operation = entry.inverse.operation or ""
-    row = UNDOS.get(operation)
-    if row is None:
+    look = _looking(aws, entry, operation)
+    if look is None:
         raise UndoFailed(f"{entry.inverse.restores}: this version knows no undo by {operation}.")
-    before = entry.inverse.arguments
-    remaining = row(aws, before)
+    remaining = look()
     how = remaining.note or ("brought back" if remaining.calls else "was as before")
     with journal.reversing(entry):
         for call in remaining.calls:
             _call(aws, operation, entry, call)
     if remaining.calls:
         wait_until(
-            lambda: row(aws, before),
+            look,
             lambda now: not now.calls,
             what=entry.inverse.restores,
             deadline=deadline,
@@ -141,6 +184,14 @@ def reverse(
         )
     journal.reversed(entry, how)
     return Undone(entry, how)
+
+
+def _looking(aws: Aws, entry: Entry, operation: str) -> Callable[[], Remaining] | None:
+    """What tells how much of an entry's inverse is still to be done; None where no row of the tables does."""
+    if row := UNDOS.get(operation):
+        return partial(row, aws, entry.inverse.arguments)
+    answered = UNDOS_BY_ANSWER.get(operation)
+    return partial(answered, aws, entry) if answered else None
 
 
 def _let_arrive(entry: Entry) -> None:
