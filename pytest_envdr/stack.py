@@ -201,10 +201,24 @@ class Maintenance(_Row):
 
 
 class DrillTenant(_Row):
-    """The tenant that drills may damage, by its slug; `page` is a page of the tenant service that reads its data."""
+    """The tenant that drills may damage.
+
+    Attributes:
+        slug: its name; `{slug}` in `page` stands for it, `%s` in the statements.
+        page: a page of `service` that reads its data.
+        service: which service (key of `services`) has that page.
+        quiesce, resume: statements in the central database that take it out of service and put it back.
+        active: asked of the central database: one value, true where it is in service.
+        identity: asked of its own database: one value, its slug; "" where no row tells.
+    """
 
     slug: str
     page: str = "/t/{slug}/orders"
+    service: str = "tenant"
+    quiesce: str = "UPDATE tenants SET status = 'suspended' WHERE slug = %s"
+    resume: str = "UPDATE tenants SET status = 'active' WHERE slug = %s"
+    active: str = "SELECT status = 'active' FROM tenants WHERE slug = %s"
+    identity: str = ""
 
 
 class Credentials(_Row):
