@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING
 
 import pymysql
 
-from pytest_envdr.errors import WaitFailed
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pymysql.connections import Connection
     from pymysql.cursors import Cursor
 
-__all__ = ["DENIED", "Address", "Credentials", "Unreachable", "connect", "reachable", "session"]
+__all__ = ["DENIED", "Server", "connect", "identity", "quoted", "session", "unreachable"]
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 300.0
@@ -27,37 +25,24 @@ DENIED = 1045
 """MariaDB's number for a user or password that it does not take."""
 
 
-class Unreachable(WaitFailed):
-    """Nothing takes connections there: the network's answer, not the database's."""
-
-
 @dataclass(frozen=True)
-class Address:
-    """Where a server listens."""
+class Server:
+    """Where a server listens, and as whom to log in. The password shows in no text."""
 
     host: str
     port: int
+    user: str
+    password: str = field(repr=False)
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True)
-class Credentials:
-    """A user and its password, which shows in no text."""
-
-    user: str
-    password: str = field(repr=False)
-
-
-def connect(
-    address: Address, credentials: Credentials, *, database: str | None = None, seconds: float = ANSWER_SECONDS
-) -> Connection[Cursor]:
+def connect(server: Server, *, database: str | None = None, seconds: float = ANSWER_SECONDS) -> Connection[Cursor]:
     """A connection in UTC that commits each statement; encrypted where the server can, but on this machine itself.
 
     Args:
-        address: where.
-        credentials: as whom.
+        server: where, and as whom.
         database: the default database.
         seconds: how long a statement may take.
 
@@ -65,10 +50,10 @@ def connect(
         pymysql.OperationalError: 1045 where the password is not taken, 2003 where nobody listens, and others.
     """
     return pymysql.connect(
-        host=address.host,
-        port=address.port,
-        user=credentials.user,
-        password=credentials.password,
+        host=server.host,
+        port=server.port,
+        user=server.user,
+        password=server.password,
         database=database,
         charset="utf8mb4",
         autocommit=True,
@@ -76,23 +61,33 @@ def connect(
         read_timeout=seconds,
         write_timeout=seconds,
         init_command="SET time_zone = '+00:00'",
-        ssl_disabled=_is_loopback(address.host),
+        ssl_disabled=_is_loopback(server.host),
     )
 
 
 @contextmanager
-def session(
-    address: Address, credentials: Credentials, *, database: str | None = None, seconds: float = ANSWER_SECONDS
-) -> Iterator[Cursor]:
+def session(server: Server, *, database: str | None = None, seconds: float = ANSWER_SECONDS) -> Iterator[Cursor]:
     """A cursor of a connection that ends with the block. Raises as `connect`."""
-    with connect(address, credentials, database=database, seconds=seconds) as connection, connection.cursor() as cursor:
+    with connect(server, database=database, seconds=seconds) as connection, connection.cursor() as cursor:
         yield cursor
 
 
-def reachable(address: Address, *, seconds: float = CONNECT_SECONDS) -> str:
+def quoted(name: str) -> str:
+    """A name of a database, table or column, as SQL takes it whatever is in it."""
+    return f"`{name.replace('`', '``')}`"
+
+
+def identity(cursor: Cursor) -> str:
+    """Which server answers: RDS gives each instance a server id and a host name of its own, a restored one too."""
+    cursor.execute("SELECT CONCAT(@@server_id, '@', @@hostname, ':', @@port)")
+    row = cursor.fetchone()
+    return str(row[0]) if row else ""
+
+
+def unreachable(server: Server, *, seconds: float = CONNECT_SECONDS) -> str:
     """Why no TCP connection can be made, or "": tells a wrong network from a failed restore (aws-semantics 1, T5)."""
     try:
-        socket.create_connection((address.host, address.port), timeout=seconds).close()
+        socket.create_connection((server.host, server.port), timeout=seconds).close()
     except OSError as error:
         return f"{type(error).__name__}: {error}"
     return ""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PAGE = 100
 """How many tasks one DescribeTasks takes."""
+NO_VARIABLES: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -211,6 +212,19 @@ def set_desired_count(aws: Aws, journal: Journal, service: Service, *, count: in
     return _service(aws.act(journal, Act("ecs.UpdateService", arguments, inverse, what))["service"])
 
 
+def set_task_definition(aws: Aws, journal: Journal, service: Service, definition: str) -> Service:
+    """Deploy another task definition (its ARN). The one that was deployed before is the inverse."""
+    arguments = {"cluster": service.cluster, "service": service.name, "taskDefinition": definition}
+    before = service.task_definition
+    inverse = Inverse(
+        "ecs.UpdateService",
+        {**arguments, "taskDefinition": before, "set": definition},
+        f"service {service.name} task definition {before.rpartition('/')[2]}",
+    )
+    what = f"{definition.rpartition('/')[2]} cannot be deployed to service {service.name}"
+    return _service(aws.act(journal, Act("ecs.UpdateService", arguments, inverse, what))["service"])
+
+
 def stop_task(aws: Aws, journal: Journal, task: Task, *, cluster: str, reason: str) -> None:
     """Stop a service's task: SIGTERM, then SIGKILL. The service's scheduler starts another; so nothing is owed.
 
@@ -221,25 +235,48 @@ def stop_task(aws: Aws, journal: Journal, task: Task, *, cluster: str, reason: s
     aws.act(journal, Act("ecs.StopTask", arguments, inverse, f"Task {task.id} cannot be stopped"))
 
 
-def run_task(aws: Aws, journal: Journal, service: Service, *, container: str, command: Sequence[str]) -> Task:
-    """Run a command once, in a task like the service's own. It ends by itself; undone, it is stopped if it still runs.
+def run_task(
+    aws: Aws,
+    journal: Journal,
+    service: Service,
+    *,
+    container: str,
+    command: Sequence[str] = (),
+    environment: Mapping[str, str] = NO_VARIABLES,
+    security_groups: Sequence[str] = (),
+) -> Task:
+    """Run a task like the service's own once, beside it. Undone, it is stopped if it still runs.
+
+    Args:
+        aws: the account.
+        journal: where the stopping is written first.
+        service: whose task definition, network and launch type are taken.
+        container: which of its containers the rest is about.
+        command: another command than the task definition's; none leaves it.
+        environment: variables beside the task definition's, or in their place.
+        security_groups: ids, beside the service's own.
 
     Raises:
         AwsError: ECS could not start it; says why.
     """
     started_by = f"envdr-{uuid4().hex[:12]}"
+    override: dict[str, Any] = {"name": container}
+    if command:
+        override["command"] = list(command)
+    if environment:
+        override["environment"] = [{"name": name, "value": value} for name, value in environment.items()]
     arguments = {
         "cluster": service.cluster,
         "taskDefinition": service.task_definition,
         "launchType": service.launch_type,
-        "networkConfiguration": dict(service.network),
-        "overrides": {"containerOverrides": [{"name": container, "command": list(command)}]},
+        "networkConfiguration": _network(service, security_groups),
+        "overrides": {"containerOverrides": [override]},
         "startedBy": started_by,
         # A retry of the same call starts no second task.
         "clientToken": started_by,
         "tags": [{"key": "envdr:exercise", "value": journal.header.exercise}],
     }
-    words = " ".join(command)
+    words = " ".join(command) or container
     what = f"`{words}` cannot be run in a task of {service.name}"
     inverse = Inverse(
         "ecs.StopTask", {"cluster": service.cluster, "startedBy": started_by}, f"no task of `{words}` left running"
@@ -250,6 +287,15 @@ def run_task(aws: Aws, journal: Journal, service: Service, *, container: str, co
         reasons = "; ".join(str(failure.get("reason")) for failure in answer["failures"])
         raise aws.refused(f"{what}: ECS says {reasons or 'nothing'}", code=reasons)
     return _task(answer["tasks"][0])
+
+
+def _network(service: Service, security_groups: Sequence[str]) -> dict[str, Any]:
+    network = dict(service.network)
+    if security_groups and "awsvpcConfiguration" in network:
+        inner = network["awsvpcConfiguration"]
+        groups = [*inner.get("securityGroups", []), *security_groups]
+        network["awsvpcConfiguration"] = {**inner, "securityGroups": groups}
+    return network
 
 
 def _started(answer: dict[str, Any]) -> dict[str, Any]:

@@ -77,6 +77,11 @@ class Instance:
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def endpoint(self) -> tuple[str, int] | None:
+        """Host and port; None before there is one."""
+        return (self.host, self.port) if self.host else None
+
+    @property
     def parameter_group(self) -> str:
         return self.parameter_groups[0].name if self.parameter_groups else ""
 
