@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from moto.core.base_backend import BaseBackend
     from moto.core.responses import BaseResponse
 
-__all__ = ["backend_lock", "extend", "moto_urls", "on_each_path"]
+__all__ = ["backend_lock", "every_path", "extend", "moto_urls", "on_each_path"]
 
 
 def moto_urls(service: str) -> ModuleType:
@@ -39,3 +39,10 @@ def on_each_path(service: str, response: type[BaseResponse]) -> None:
     paths: dict[str, Callable[..., Any]] = moto_urls(service).url_paths
     for path in paths:
         paths[path] = response.dispatch
+
+
+def every_path(service: str, response: type[BaseResponse]) -> None:
+    """Let `response` answer whatever is asked of `service`, paths that moto does not have among it."""
+    paths: dict[str, Callable[..., Any]] = moto_urls(service).url_paths
+    paths.clear()
+    paths["{0}/.*"] = response.dispatch

@@ -1,0 +1,80 @@
+"""AWS Backup: jobs that really copy, recovery points that hold data, restores that write them back.
+
+Where to look: `responses` and `backend` take requests and record what is wanted. `controller` is the control loop's
+step: `plan_runs` makes the jobs of a plan's schedule, `backup_runs` and `restore_runs` take each job through its life.
+`resources` says what a kind of resource must be able to do: `s3` (with `s3_content` and `s3_restore`).
+`delays` holds every AWS-side time.
+
+Not here, answered 501: continuous backups, copies to other vaults and Regions, legal holds, access points, frameworks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from moto.backup.models import backup_backends
+
+from pytest_envdr.sandbox.control_plane.backup.backend import SandboxBackup
+from pytest_envdr.sandbox.control_plane.backup.background import Background
+from pytest_envdr.sandbox.control_plane.backup.controller import BackupController
+from pytest_envdr.sandbox.control_plane.backup.responses import BackupResponses
+from pytest_envdr.sandbox.control_plane.backup.s3 import Buckets
+from pytest_envdr.sandbox.control_plane.extension import every_path, extend
+from pytest_envdr.sandbox.fidelity import ACTED, SIMULATED, Fidelity
+
+if TYPE_CHECKING:
+    from pytest_envdr.sandbox.control_loop import Controller
+    from pytest_envdr.sandbox.world import World
+
+__all__ = ["FIDELITY", "install"]
+
+FIDELITY: dict[str, Fidelity] = {
+    # A job is COMPLETED only after its data were copied, or written back.
+    "DescribeBackupJob": ACTED,
+    "DescribeRestoreJob": ACTED,
+    # Their answers only say that the intent was recorded, or what our state machine keeps: among the jobs are records
+    # of what was before the sandbox.
+    **dict.fromkeys(
+        (
+            "CreateBackupPlan",
+            "CreateBackupSelection",
+            "DeleteBackupPlan",
+            "DeleteBackupSelection",
+            "DeleteBackupVault",
+            "DeleteBackupVaultNotifications",
+            "DeleteRecoveryPoint",
+            "DescribeBackupVault",
+            "DescribeRecoveryPoint",
+            "GetBackupSelection",
+            "GetBackupVaultNotifications",
+            "GetRecoveryPointRestoreMetadata",
+            "GetRestoreJobMetadata",
+            "ListBackupJobs",
+            "ListBackupSelections",
+            "ListBackupVaults",
+            "ListProtectedResources",
+            "ListRecoveryPointsByBackupVault",
+            "ListRecoveryPointsByResource",
+            "ListRestoreJobs",
+            "ListRestoreJobsByProtectedResource",
+            "PutBackupVaultNotifications",
+            "PutRestoreValidationResult",
+            "StartBackupJob",
+            "StartRestoreJob",
+            "StopBackupJob",
+            "UpdateBackupPlan",
+        ),
+        SIMULATED,
+    ),
+}
+
+
+def install(world: World) -> Controller:
+    """Put our backend and responses in moto's place, before the first request."""
+    extend("backup", SandboxBackup)
+    every_path("backup", BackupResponses)
+    background = Background()
+    backend = cast("SandboxBackup", backup_backends[world.account][world.region])
+    backend.world = world
+    backend.kinds = {"S3": Buckets(world, background)}
+    return BackupController(world, backend, background)
