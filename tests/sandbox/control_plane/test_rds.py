@@ -46,7 +46,7 @@ def instance(served: Served) -> str:
 def create(served: Served, identifier: str | None = None, **more: Any) -> str:
     identifier = identifier or f"db-{next(_numbers)}"
     wanted = {"Engine": "mariadb", "DBInstanceClass": "db.t4g.micro", "AllocatedStorage": 20, "DBName": "shop"}
-    account = {"MasterUsername": "owner", "MasterUserPassword": PASSWORD}
+    account = {"MasterUsername": "owner", "MasterUserPassword": PASSWORD, "BackupRetentionPeriod": 0}
     served.client("rds").create_db_instance(DBInstanceIdentifier=identifier, **wanted, **account, **more)
     await_available(served, identifier)
     return identifier
@@ -121,6 +121,7 @@ def test_there_is_no_endpoint_before_there_is_a_server(served: Served) -> None:
         AllocatedStorage=20,
         MasterUsername="owner",
         MasterUserPassword=PASSWORD,
+        BackupRetentionPeriod=0,
     )["DBInstance"]
     assert row["DBInstanceStatus"] == "creating"
     assert not row.get("Endpoint")
@@ -129,12 +130,13 @@ def test_there_is_no_endpoint_before_there_is_a_server(served: Served) -> None:
 
 
 def test_nothing_is_restorable_that_was_not_backed_up(served: Served, instance: str) -> None:
-    """No LatestRestorableTime, no automated snapshot, and snapshots are a clean 501, not an empty success."""
+    """With a retention period of 0 there is no LatestRestorableTime and no automated snapshot."""
     assert "LatestRestorableTime" not in described(served, instance)
     client = served.client("rds")
     assert client.describe_db_snapshots(DBInstanceIdentifier=instance)["DBSnapshots"] == []
-    with pytest.raises(ClientError, match="NotImplementedInSandbox"):
-        client.create_db_snapshot(DBInstanceIdentifier=instance, DBSnapshotIdentifier="vacuous")
+    assert (
+        client.describe_db_instance_automated_backups(DBInstanceIdentifier=instance)["DBInstanceAutomatedBackups"] == []
+    )
 
 
 def test_two_instances_share_nothing(served: Served, instance: str) -> None:

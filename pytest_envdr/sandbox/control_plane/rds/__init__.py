@@ -3,7 +3,23 @@
 Requests change `backend` (moto's objects, each an `Instance`); the `controller` steps the `Machine` behind each
 instance, and writes down what RDS would say of it: status, endpoint, events.
 
-Not here yet, answered 501: snapshots, restores, replicas, clusters, other engines, managed master passwords.
+Backups are real: a snapshot is a copy of the frozen server's files, the archive is its binary logs, and a restored
+instance is a server of its own over them.
+
+Not here, answered 501: replicas, clusters, other engines, managed master passwords, snapshots of a stopped instance.
+
+In this process, AWS Backup works with the backend itself, under `backend_lock` (all arguments in snake case):
+
+    snapshot = backend.create_db_snapshot(instance, "awsbackup:job-...", snapshot_type="awsbackup", tags=[...])
+    snapshot.status                     # creating -> available | failed
+    snapshot.percent_progress           # 0 to 100
+    snapshot.snapshot_database_time     # the instant that it holds; None until it was taken
+    backend.describe_db_snapshots(db_snapshot_identifier=..., snapshot_type="awsbackup")
+    backend.delete_db_snapshot(identifier)
+    instance = backend.restore_db_instance_from_db_snapshot(identifier, {"db_instance_identifier": ..., ...})
+    instance.status                     # creating -> available | failed | incompatible-restore ...
+
+What AWS refuses is raised as moto's `RDSClientError`. A snapshot of AWS Backup's waits while another is being taken.
 """
 
 from __future__ import annotations
@@ -12,10 +28,11 @@ from typing import TYPE_CHECKING, cast
 
 from moto.rds.models import rds_backends
 
-from pytest_envdr.sandbox.control_plane.extension import extend
+from pytest_envdr.sandbox.control_plane.extension import extend, on_each_path
 from pytest_envdr.sandbox.control_plane.rds import events
 from pytest_envdr.sandbox.control_plane.rds.backend import SandboxRDS
 from pytest_envdr.sandbox.control_plane.rds.controller import Controller
+from pytest_envdr.sandbox.control_plane.rds.responses import SandboxRDSResponse
 from pytest_envdr.sandbox.data_plane.mariadb import version
 from pytest_envdr.sandbox.fidelity import ACTED, SIMULATED, Fidelity
 
@@ -26,6 +43,9 @@ FIDELITY: dict[str, Fidelity] = {
     # A server that is frozen or gone is not `available`, and what happened to it is among the events.
     "DescribeDBInstances": ACTED,
     "DescribeEvents": ACTED,
+    # A snapshot is not available, and no point in time restorable, before its files are there.
+    "DescribeDBSnapshots": ACTED,
+    "DescribeDBInstanceAutomatedBackups": ACTED,
     # Their answers only say that the intent was recorded.
     **dict.fromkeys(
         (
@@ -35,6 +55,13 @@ FIDELITY: dict[str, Fidelity] = {
             "StartDBInstance",
             "StopDBInstance",
             "DeleteDBInstance",
+            "CreateDBSnapshot",
+            "CopyDBSnapshot",
+            "DeleteDBSnapshot",
+            "RestoreDBInstanceFromDBSnapshot",
+            "RestoreDBInstanceToPointInTime",
+            "DeleteDBInstanceAutomatedBackup",
+            "DescribeAccountAttributes",
         ),
         SIMULATED,
     ),
@@ -52,6 +79,7 @@ def install(world: World) -> Controller:
     version()
     events.extend_catalogue()
     extend("rds", SandboxRDS)
+    on_each_path("rds", SandboxRDSResponse)
     backend = cast("SandboxRDS", rds_backends[world.account][world.region])
     backend.world = world
     return Controller(world, backend)

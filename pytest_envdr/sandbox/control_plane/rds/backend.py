@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import secrets
-import string
 from typing import TYPE_CHECKING, Any
 
 from moto.rds.exceptions import DBInstanceAlreadyExists, InvalidParameterCombination, RDSClientError
 from moto.rds.models import DBInstance, RDSBackend
 
 from pytest_envdr.sandbox.control_plane.extension import backend_lock, moto_urls
+from pytest_envdr.sandbox.control_plane.rds import automated_backups, quotas, restores, snapshots, statuses
+from pytest_envdr.sandbox.control_plane.rds.instance import Instance
 from pytest_envdr.sandbox.data_plane.mariadb import version
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from moto.rds.models import DBSnapshot
-
+    from pytest_envdr.sandbox.control_plane.rds.automated_backups import AutomatedBackup
+    from pytest_envdr.sandbox.control_plane.rds.instance import Origin
+    from pytest_envdr.sandbox.control_plane.rds.snapshots import Snapshot
     from pytest_envdr.sandbox.world import World
 
 ENGINE = "mariadb"
@@ -26,51 +27,17 @@ SUBNET = 4
 """The world's subnet (data-a), and the host numbers in it, that instances get their addresses from."""
 
 
-class Instance(DBInstance):
-    """An instance as the API shows it.
+class SandboxRDS(RDSBackend):
+    """One account's instances in one Region. `world` is None where no control loop acts.
 
     Attributes:
-        host: the address of its server, shown as the endpoint once it is reachable.
-        reachable: whether it has been up.
-        reboot_requested: RebootDBInstance was called, and the control loop has not acted on it.
-        new_password: a master password that the control loop has not set.
+        automated_backups: by the instance's resource id, of instances that are there and of those that are gone.
     """
-
-    def __init__(self, backend: SandboxRDS, host: str, **kwargs: Any) -> None:
-        super().__init__(backend, **kwargs)
-        self.host = host
-        self.dbi_resource_id = "db-" + "".join(secrets.choice(string.ascii_uppercase + "234567") for _ in range(26))
-        self.status = "creating"
-        self.reachable = False
-        self.reboot_requested = False
-        self.new_password: str | None = None
-
-    @property
-    def address(self) -> str:
-        return self.host
-
-    @property
-    def endpoint(self) -> dict[str, Any] | None:  # type: ignore[override]
-        """RDS shows none before there is one."""
-        return {"Address": self.host, "Port": self.port} if self.reachable else None
-
-    @property
-    def latest_restorable_time(self) -> None:  # type: ignore[override]
-        """There is none, since nothing is backed up."""
-        return
-
-    @property
-    def password(self) -> str:
-        """The master user's password as it was last asked for."""
-        return self._master_user_password or ""
-
-
-class SandboxRDS(RDSBackend):
-    """One account's instances in one Region. `world` is None where no control loop acts."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self.world: World | None = None
+        self.automated_backups: dict[str, AutomatedBackup] = {}
 
     @property
     def _url_module(self) -> ModuleType:
@@ -89,16 +56,22 @@ class SandboxRDS(RDSBackend):
     def create_db_instance(self, db_kwargs: dict[str, Any]) -> DBInstance:
         """Record a MariaDB instance. The control loop starts its server."""
         identifier = db_kwargs["db_instance_identifier"]
-        if identifier in self.databases:
-            raise DBInstanceAlreadyExists
+        with backend_lock:
+            if identifier in self.databases:
+                raise DBInstanceAlreadyExists
+            _refuse_unsupported(db_kwargs)
+            quotas.check_instances(self, int(db_kwargs.get("allocated_storage") or 0))
+            settings = {**db_kwargs, "engine_version": _engine_version(db_kwargs.get("engine_version"))}
+            return self.add(identifier, settings)
+
+    def add(self, identifier: str, settings: dict[str, Any], *, origin: Origin | None = None) -> Instance:
+        """Record an instance of which all is settled but its name and address."""
         self._validate_db_identifier(identifier)
-        _refuse_unsupported(db_kwargs)
         if self.world is None:
             raise NotImplementedError(f"database instances in {self.region_name}")
-        with backend_lock:
-            wanted = {**db_kwargs, "engine_version": _engine_version(db_kwargs.get("engine_version"))}
-            instance = Instance(self, self._free_address(self.world), **wanted)  # type: ignore[abstract]
-            self.databases[identifier] = instance
+        settings = {**settings, "db_instance_identifier": identifier}
+        instance = Instance(self, self._free_address(self.world), origin=origin, **settings)  # type: ignore[abstract]
+        self.databases[identifier] = instance
         return instance
 
     def modify_db_instance(self, db_instance_identifier: str, db_kwargs: dict[str, Any]) -> DBInstance:
@@ -110,22 +83,22 @@ class SandboxRDS(RDSBackend):
 
     def reboot_db_instance(self, db_instance_identifier: str) -> DBInstance:
         with backend_lock:
-            instance = self._in_state(db_instance_identifier, "available")
-            instance.status, instance.reboot_requested = "rebooting", True
+            instance = self._in_state(db_instance_identifier, statuses.AVAILABLE)
+            instance.status, instance.reboot_requested = statuses.REBOOTING, True
             return instance
 
     def stop_db_instance(self, db_instance_identifier: str, db_snapshot_identifier: str | None = None) -> DBInstance:
         if db_snapshot_identifier:
-            raise NotImplementedError("snapshots")
+            raise NotImplementedError("a snapshot on stopping")
         with backend_lock:
-            instance = self._in_state(db_instance_identifier, "available")
-            instance.status = "stopping"
+            instance = self._in_state(db_instance_identifier, statuses.AVAILABLE)
+            instance.status = statuses.STOPPING
             return instance
 
     def start_db_instance(self, db_instance_identifier: str) -> DBInstance:
         with backend_lock:
-            instance = self._in_state(db_instance_identifier, "stopped")
-            instance.status = "starting"
+            instance = self._in_state(db_instance_identifier, statuses.STOPPED)
+            instance.status = statuses.STARTING
             return instance
 
     def delete_db_instance(
@@ -133,30 +106,112 @@ class SandboxRDS(RDSBackend):
         db_instance_identifier: str,
         final_db_snapshot_identifier: str | None = None,
         skip_final_snapshot: bool | None = False,  # noqa: FBT001, FBT002 (moto's signature)
-        delete_automated_backups: bool | None = True,  # noqa: FBT001, FBT002, ARG002 (moto's signature)
+        delete_automated_backups: bool | None = True,  # noqa: FBT001, FBT002 (moto's signature)
     ) -> DBInstance:
-        """Record it; the instance stays, `deleting`, until its server has ended."""
+        """Record it; the instance stays, `deleting`, until its final snapshot is made and its server has ended."""
         with backend_lock:
             instance: Any = self.describe_db_instances(db_instance_identifier)[0]
-            if instance.status == "deleting":
+            if instance.status == statuses.DELETING:
                 raise _wrong_state(f"Instance {db_instance_identifier} is already being deleted.")
             if instance.deletion_protection:
                 raise InvalidParameterCombination(
                     "Cannot delete protected DB Instance, please disable deletion protection and try again."
                 )
+            if skip_final_snapshot and final_db_snapshot_identifier:
+                raise InvalidParameterCombination(
+                    "FinalDBSnapshotIdentifier can not be specified when SkipFinalSnapshot is enabled."
+                )
             if not skip_final_snapshot:
-                _refuse_final_snapshot(final_db_snapshot_identifier)
-            instance.status = "deleting"
+                self._take_final_snapshot(instance, final_db_snapshot_identifier)
+            if instance.backup and not delete_automated_backups:
+                instance.backup.retained = True
+            elif instance.backup:
+                instance.backup = None
+                automated_backups.remove(self, instance.dbi_resource_id)
+            instance.status = statuses.DELETING
             return instance  # type: ignore[no-any-return]
 
-    def create_db_snapshot(self, *args: Any, **kwargs: Any) -> DBSnapshot:
-        raise NotImplementedError("snapshots")
+    def _take_final_snapshot(self, instance: Instance, identifier: str | None) -> None:
+        if not identifier:
+            raise InvalidParameterCombination(
+                "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified."
+            )
+        if instance.status in statuses.BROKEN | {statuses.CREATING}:
+            raise _wrong_state(
+                f"Cannot create a snapshot because the database instance {instance.db_instance_identifier} "
+                "is not currently in the available state."
+            )
+        snapshots.create(self, instance, identifier)
 
-    def restore_db_instance_from_db_snapshot(self, *args: Any, **kwargs: Any) -> DBInstance:
-        raise NotImplementedError("restores")
+    def create_db_snapshot(  # type: ignore[override]
+        self,
+        db_instance_identifier: str,
+        db_snapshot_identifier: str,
+        snapshot_type: str = snapshots.MANUAL,
+        tags: list[dict[str, str]] | None = None,
+        **_: Any,
+    ) -> Snapshot:
+        """Record a snapshot; `.status` is `creating`, then `available` or `failed`, `.snapshot_database_time` its time.
 
-    def restore_db_instance_to_point_in_time(self, *args: Any, **kwargs: Any) -> DBInstance:
-        raise NotImplementedError("restores")
+        One of AWS Backup's waits for its turn; a manual one is refused while the instance is not available.
+        """
+        with backend_lock:
+            waits = snapshot_type == snapshots.AWS_BACKUP
+            instance: Any = self.describe_db_instances(db_instance_identifier)[0]
+            if instance.status not in ({*statuses.SERVING} if waits else {statuses.AVAILABLE}):
+                raise _wrong_state(
+                    f"Cannot create a snapshot because the database instance {db_instance_identifier} "
+                    "is not currently in the available state."
+                )
+            snapshot = snapshots.create(self, instance, db_snapshot_identifier, snapshot_type=snapshot_type, tags=tags)
+            if instance.status == statuses.AVAILABLE:
+                instance.status = statuses.BACKING_UP
+            return snapshot
+
+    def copy_db_snapshot(
+        self,
+        source_db_snapshot_identifier: str,
+        target_db_snapshot_identifier: str,
+        kms_key_id: str | None = None,
+        tags: list[dict[str, str]] | None = None,
+        copy_tags: bool | None = False,  # noqa: FBT001, FBT002 (moto's signature)
+        **_: Any,
+    ) -> Snapshot:
+        if kms_key_id:
+            raise NotImplementedError("snapshots under another key")
+        with backend_lock:
+            return snapshots.copy(
+                self,
+                source_db_snapshot_identifier,
+                target_db_snapshot_identifier,
+                tags=tags,
+                copy_tags=bool(copy_tags),
+            )
+
+    def delete_db_snapshot(self, db_snapshot_identifier: str) -> Snapshot:
+        with backend_lock:
+            return snapshots.delete(self, db_snapshot_identifier)
+
+    def describe_db_snapshots(  # type: ignore[override]
+        self,
+        db_instance_identifier: str | None = None,
+        db_snapshot_identifier: str | None = None,
+        snapshot_type: str | None = None,
+        filters: dict[str, Any] | None = None,
+    ) -> list[Snapshot]:
+        with backend_lock:
+            return snapshots.described(self, db_instance_identifier, db_snapshot_identifier, snapshot_type, filters)
+
+    def restore_db_instance_from_db_snapshot(self, from_snapshot_id: str, overrides: dict[str, Any]) -> Instance:
+        """Record an instance restored from a snapshot; `overrides` as the request's parameters, in snake case."""
+        with backend_lock:
+            return restores.from_snapshot(self, from_snapshot_id, overrides)
+
+    def restore_db_instance_to_point_in_time(
+        self, source_db_identifier: str | None, target_db_identifier: str, overrides: dict[str, Any]
+    ) -> Instance:
+        with backend_lock:
+            return restores.to_point_in_time(self, source_db_identifier, target_db_identifier, overrides)
 
     def create_db_instance_read_replica(self, db_kwargs: dict[str, Any]) -> DBInstance:
         raise NotImplementedError("read replicas")
@@ -189,14 +244,6 @@ def _refuse_unsupported(wanted: dict[str, Any]) -> None:
             raise RDSClientError(
                 "InvalidParameterValue", f"The parameter {words} must be provided and must not be blank."
             )
-
-
-def _refuse_final_snapshot(identifier: str | None) -> None:
-    if identifier is None:
-        raise InvalidParameterCombination(
-            "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified."
-        )
-    raise NotImplementedError("snapshots")
 
 
 def _engine_version(asked: str | None) -> str:

@@ -7,20 +7,21 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from pytest_envdr.sandbox.control_plane.extension import backend_lock
-from pytest_envdr.sandbox.control_plane.rds import events
-from pytest_envdr.sandbox.control_plane.rds.machine import Machine
+from pytest_envdr.sandbox.control_plane.rds import automated_backups, events, statuses
+from pytest_envdr.sandbox.control_plane.rds.backups import Backups
+from pytest_envdr.sandbox.control_plane.rds.machine import Machine, RestoreImpossible
 from pytest_envdr.sandbox.data_plane.watch import Condition
 
 if TYPE_CHECKING:
-    from pytest_envdr.sandbox.control_plane.rds.backend import Instance, SandboxRDS
+    from pytest_envdr.sandbox.control_plane.rds.backend import SandboxRDS
+    from pytest_envdr.sandbox.control_plane.rds.instance import Instance, Origin
     from pytest_envdr.sandbox.world import World
 
 THREADS = 16
-RESETTING = "resetting-master-credentials"
 BECOMING_AVAILABLE = {
-    "creating": events.CREATED,
-    "starting": events.STARTED,
-    "rebooting": events.RESTARTED,
+    statuses.CREATING: events.CREATED,
+    statuses.STARTING: events.STARTED,
+    statuses.REBOOTING: events.RESTARTED,
 }
 """Status -> what is told when it ends."""
 
@@ -35,6 +36,7 @@ class Controller:
         self._backend = backend
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="rds")
         self._machines: dict[str, Machine] = {}
+        self._backups = Backups(world, backend, self._pool)
 
     def step(self) -> None:
         """Bring each server a step closer to what is wanted of it."""
@@ -51,6 +53,8 @@ class Controller:
             machine.step()
             with backend_lock:
                 self._tell(instance, machine)
+        with backend_lock:
+            self._backups.step(instances, self._machines)
 
     def close(self) -> None:
         """End all servers."""
@@ -65,44 +69,58 @@ class Controller:
 
     def _want(self, instance: Instance, machine: Machine) -> None:
         """From the status that a request left to what is wanted of the machine."""
-        if instance.status in {"stopping", "stopped", "deleting"}:
-            machine.down()
+        if instance.status in {statuses.STOPPING, statuses.STOPPED, statuses.DELETING}:
+            # A snapshot that was asked for before, or a final one, is still taken.
+            if not self._backups.busy(instance.dbi_resource_id):
+                machine.down()
         else:
             machine.up()
         if instance.reboot_requested:
             instance.reboot_requested = False
             self._event(instance, events.SHUT_DOWN)
             machine.reboot()
-        if instance.new_password and instance.status == "available":
+        if instance.new_password and instance.status == statuses.AVAILABLE:
             machine.set_password(instance.master_username or "", instance.new_password)
-            instance.status = RESETTING
+            instance.status = statuses.RESETTING
 
     def _tell(self, instance: Instance, machine: Machine) -> None:
         """From how the machine is to the status."""
-        if machine.failure and instance.status == "creating":
+        if machine.failure and instance.status == statuses.CREATING:
             log.error("%s: %s", instance.db_instance_identifier, machine.failure)
-            instance.status = "failed"
-        elif machine.condition is Condition.DOWN and instance.status == "stopping":
-            self._become(instance, "stopped", events.STOPPED)
-        elif machine.condition is Condition.DOWN and instance.status == "deleting":
-            self._event(instance, events.DELETED)
-            del self._backend.databases[instance.db_instance_identifier]
+            impossible = isinstance(machine.failure, RestoreImpossible)
+            instance.status = statuses.INCOMPATIBLE_RESTORE if impossible else statuses.FAILED
+        elif machine.condition is Condition.DOWN and instance.status == statuses.STOPPING:
+            self._become(instance, statuses.STOPPED, events.STOPPED)
+        elif machine.condition is Condition.DOWN and instance.status == statuses.DELETING:
+            if not self._backups.busy(instance.dbi_resource_id):
+                self._event(instance, events.DELETED)
+                del self._backend.databases[instance.db_instance_identifier]
         elif machine.condition is Condition.UP:
             self._tell_up(instance, machine)
-        elif instance.status in {"available", RESETTING}:
+        elif instance.status in statuses.SERVING:
             # It died, or hung and was killed: RDS recovers it by a restart.
-            self._become(instance, "rebooting", events.RECOVERY_STARTED)
+            self._become(instance, statuses.REBOOTING, events.RECOVERY_STARTED)
 
     def _tell_up(self, instance: Instance, machine: Machine) -> None:
+        if instance.status == statuses.CREATING and not instance.ripe:
+            return
         instance.reachable = True
-        if instance.status == RESETTING and not machine.setting_password:
+        if instance.status == statuses.RESETTING and not machine.setting_password:
             self._tell_reset(instance, machine)
         elif instance.status in BECOMING_AVAILABLE and not instance.reboot_requested:
-            self._become(instance, "available", BECOMING_AVAILABLE[instance.status])
+            if instance.status == statuses.CREATING and instance.origin:
+                self._tell_restored(instance, instance.origin)
+            self._become(instance, statuses.AVAILABLE, BECOMING_AVAILABLE[instance.status])
+            automated_backups.follow(self._backend, instance)
+            self._backups.begin_due(instance)
+
+    def _tell_restored(self, instance: Instance, origin: Origin) -> None:
+        self._backend.events.append(events.told("restoration", origin.event, origin.about or instance))
+        instance.begin_initializing()
 
     def _tell_reset(self, instance: Instance, machine: Machine) -> None:
         """A password that could not be set stays wanted."""
-        instance.status = "available"
+        instance.status = statuses.AVAILABLE
         if instance.new_password and machine.has_password(instance.new_password):
             instance.new_password = None
             self._event(instance, events.CREDENTIALS_RESET)

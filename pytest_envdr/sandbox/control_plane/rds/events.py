@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from moto.rds.models import Event
+
+if TYPE_CHECKING:
+    from moto.rds.models import ResourceWithEvents
 
 CREATED = "DB_INSTANCE_CREATE"
 CREDENTIALS_RESET = "DB_INSTANCE_RESET_MASTER_CREDENTIALS"
@@ -13,6 +18,17 @@ STOPPED = "DB_INSTANCE_STOP"
 STARTED = "DB_INSTANCE_START"
 RECOVERY_STARTED = "DB_INSTANCE_RECOVERY_START"
 RECOVERED = "DB_INSTANCE_RECOVERY_FINISH"
+BACKUP_STARTED = "DB_INSTANCE_BACKUP_START"
+BACKUP_FINISHED = "DB_INSTANCE_BACKUP_FINISH"
+SNAPSHOT_STARTED = {
+    "automated": "DB_SNAPSHOT_CREATE_AUTOMATED_START",
+    "manual": "DB_SNAPSHOT_CREATE_MANUAL_START",
+}
+SNAPSHOT_FINISHED = {
+    "automated": "DB_SNAPSHOT_CREATE_AUTOMATED_FINISH",
+    "manual": "DB_SNAPSHOT_CREATE_MANUAL_FINISH",
+}
+"""By the snapshot's type."""
 
 CATALOGUE: dict[str, tuple[str, str]] = {
     DELETED: ("deletion", "DB instance deleted"),
@@ -26,6 +42,13 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     ),
     RECOVERED: ("recovery", "Recovery of the DB instance is complete."),
 }
+
+
+def told(category: str, message: str, resource: ResourceWithEvents) -> Event:
+    """An event whose text is not the same each time."""
+    event = Event(CREATED, resource)
+    event.message, event.event_categories = message, [category]
+    return event
 
 
 def extend_catalogue() -> None:

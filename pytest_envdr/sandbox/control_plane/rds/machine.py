@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pymysql
 
-from pytest_envdr.errors import EnvdrError
+from pytest_envdr.errors import EnvdrError, PartFailed
+from pytest_envdr.sandbox.data_plane import mariadb_snapshot
 from pytest_envdr.sandbox.data_plane.mariadb import MariaDB, create_database, master_user
 from pytest_envdr.sandbox.data_plane.mariadb_template import EMPTY, lay_out
 from pytest_envdr.sandbox.data_plane.watch import Condition, Watch
@@ -20,8 +21,10 @@ from pytest_envdr.sandbox.data_plane.watch import Condition, Watch
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from concurrent.futures import Executor
+    from datetime import datetime
+    from pathlib import Path
 
-    from pytest_envdr.sandbox.control_plane.rds.backend import Instance
+    from pytest_envdr.sandbox.control_plane.rds.instance import Instance, Origin
     from pytest_envdr.sandbox.world import World
 
 HANG_SECONDS = 30.0
@@ -29,6 +32,8 @@ HANG_SECONDS = 30.0
 PATIENCE = 3.0
 """... but never fewer wall seconds than these, which a busy machine may well take."""
 STATEMENT_SECONDS = 10.0
+OWN_DATABASES = frozenset({"mysql", "sys", "performance_schema"})
+"""The server's own, whose tables may be Aria's."""
 
 _server_ids = itertools.count(1)
 
@@ -42,15 +47,10 @@ class Machine:
         data = self._directory / "data"
         self.server = MariaDB(data, address=instance.host, server_id=next(_server_ids))
         self._pool = pool
-        content = world.contents.get(instance.db_instance_identifier, EMPTY)
-        self._laid_out = _in_background(
-            functools.partial(lay_out, content, data, cache=world.cache, address=instance.host)
-        )
-        statements = master_user(instance.master_username or "", instance.password)
-        if instance.db_name:
-            statements.append(create_database(instance.db_name))
+        self._laid_out = _in_background(_filling(world, instance, data))
         patience = max(world.scaled(HANG_SECONDS), PATIENCE)
-        self._watch = Watch(_First(self.server, statements), pool, patience=patience)
+        self._first = _First(self.server, _first_statements(instance))
+        self._watch = Watch(self._first, pool, patience=patience)
         self._setting: Future[None] | None = None
         self._password = instance.password
         self.failure: BaseException | None = None
@@ -58,6 +58,11 @@ class Machine:
     @property
     def condition(self) -> Condition:
         return self._watch.condition
+
+    @property
+    def laying_out(self) -> bool:
+        """Whether its storage is still being made."""
+        return not self._laid_out.done()
 
     @property
     def setting_password(self) -> bool:
@@ -91,6 +96,28 @@ class Machine:
         run = functools.partial(self.server.execute, timeout=STATEMENT_SECONDS)
         self._setting = self._pool.submit(run, master_user(user, password))
 
+    def take(self, target: Path) -> Future[datetime | None]:
+        """Have a snapshot of its files taken, in the background; the instant that it holds."""
+        return self._pool.submit(self._take, target)
+
+    def ship(self, archive: Path) -> datetime:
+        """Archive its binary logs; the time up to which they are complete. Blocks.
+
+        Raises:
+            PartFailed: they could not be archived.
+        """
+        from pytest_envdr.sandbox.data_plane.mariadb_archive import Archive
+
+        return Archive(archive).ship(self.server)
+
+    def _take(self, target: Path) -> datetime:
+        # A frozen server does not answer, and that is no fault of its.
+        self._first.excused = True
+        try:
+            return mariadb_snapshot.take(self.server, target)
+        finally:
+            self._first.excused = False
+
     def close(self) -> None:
         """End the server and discard its storage. Idempotent."""
         self.server.stop()
@@ -102,10 +129,54 @@ class Machine:
         self.close()
 
 
+def _filling(world: World, instance: Instance, data: Path) -> Callable[[], None]:
+    """What makes an instance's storage.
+
+    Its own errors are RestoreImpossible, for data that RDS cannot restore, and PartFailed.
+    """
+    if instance.origin is None:
+        content = world.contents.get(instance.db_instance_identifier, EMPTY)
+        return functools.partial(lay_out, content, data, cache=world.cache, address=instance.host)
+    return functools.partial(_restore, instance.origin, data, instance.host)
+
+
+def _restore(origin: Origin, data: Path, address: str) -> None:
+    unrestorable = [path for path in origin.snapshot.glob("*/*.MAI") if path.parent.name not in OWN_DATABASES]
+    if unrestorable:
+        raise RestoreImpossible(f"Only InnoDB can be restored, and this is Aria's: {unrestorable[0]}")
+    try:
+        from pytest_envdr.sandbox.data_plane.mariadb_archive import Archive, restore
+    except ImportError:
+        mariadb_snapshot.lay_out(origin.snapshot, data)
+        return
+
+    archive = Archive(origin.archive) if origin.archive else None
+    restore(origin.snapshot, data, address=address, archive=archive, until=origin.until)
+
+
+def _first_statements(instance: Instance) -> list[str]:
+    """A restored server has its accounts, with the passwords that they had."""
+    if instance.origin:
+        return []
+    statements = master_user(instance.master_username or "", instance.password)
+    if instance.db_name:
+        statements.append(create_database(instance.db_name))
+    return statements
+
+
+class RestoreImpossible(PartFailed):
+    """The data is of a kind that RDS takes no usable backups of."""
+
+
 class _First:
-    """A server whose first start makes the master user; later starts leave the accounts as they are."""
+    """A server whose first start makes the master user; later starts leave the accounts as they are.
+
+    Attributes:
+        excused: whether it need not answer for now.
+    """
 
     def __init__(self, server: MariaDB, statements: Iterable[str]) -> None:
+        self.excused = False
         self._server = server
         self._statements = tuple(statements)
 
@@ -113,10 +184,11 @@ class _First:
         self._server.start(self._statements)
 
     def answers(self, *, timeout: float) -> bool:
+        excused = self.excused
         answered = self._server.answers(timeout=timeout)
         if answered:
             self._statements = ()
-        return answered
+        return answered or excused or self.excused
 
     def exit_code(self) -> int | None:
         return self._server.exit_code()

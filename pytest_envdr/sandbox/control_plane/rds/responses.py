@@ -1,0 +1,66 @@
+"""RDS's answers where moto's lack an operation or a parameter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from moto.core.responses import ActionResult, PaginatedResult
+from moto.rds.responses import RDSResponse
+from typing_extensions import override
+
+from pytest_envdr.sandbox.control_plane.extension import backend_lock
+from pytest_envdr.sandbox.control_plane.rds import automated_backups, quotas
+
+if TYPE_CHECKING:
+    from pytest_envdr.sandbox.control_plane.rds.backend import SandboxRDS
+
+
+class SandboxRDSResponse(RDSResponse):
+    """The operations are methods under moto's names for them."""
+
+    @property
+    def sandbox(self) -> SandboxRDS:
+        return cast("SandboxRDS", self.backend)
+
+    def describe_account_attributes(self) -> ActionResult:
+        """DescribeAccountAttributes."""
+        with backend_lock:
+            return ActionResult({"AccountQuotas": quotas.described(self.sandbox)})
+
+    @override
+    def describe_db_snapshots(self) -> ActionResult:
+        """DescribeDBSnapshots, with DbiResourceId, in pages."""
+        filters = self._filters()
+        if resource := self.params.get("DbiResourceId"):
+            filters["dbi-resource-id"] = [resource]
+        found = self.sandbox.describe_db_snapshots(
+            self.params.get("DBInstanceIdentifier"),
+            self.params.get("DBSnapshotIdentifier"),
+            self.params.get("SnapshotType"),
+            filters,
+        )
+        return PaginatedResult({"DBSnapshots": found})
+
+    @override
+    def describe_db_instance_automated_backups(self) -> ActionResult:
+        """DescribeDBInstanceAutomatedBackups."""
+        with backend_lock:
+            found = automated_backups.described(
+                self.sandbox,
+                self.params.get("DBInstanceIdentifier"),
+                self.params.get("DbiResourceId"),
+                self.params.get("DBInstanceAutomatedBackupsArn"),
+                self._filters(),
+            )
+            return PaginatedResult({"DBInstanceAutomatedBackups": found})
+
+    def delete_db_instance_automated_backup(self) -> ActionResult:
+        """DeleteDBInstanceAutomatedBackup."""
+        with backend_lock:
+            deleted = automated_backups.delete(
+                self.sandbox, self.params.get("DbiResourceId"), self.params.get("DBInstanceAutomatedBackupsArn")
+            )
+            return ActionResult({"DBInstanceAutomatedBackup": deleted})
+
+    def _filters(self) -> dict[str, list[str]]:
+        return {row["Name"]: list(row["Values"]) for row in self.params.get("Filters", [])}
