@@ -14,9 +14,11 @@ The exercise:
     exercise      one run: stack, hands, journal, evidence
     drills        what can be broken on purpose and brought back, one noun a file
     undo          journal entry -> the calls that bring the state before back
+    remains       which of them are still to be made
     evidence      events.jsonl, and what is computed from it: record.json, report.html
 
 The hands:
+    swaps         acts on databases, journalled, and their undoing
     verify        two sources in, a list of differences out: databases, buckets
     mariadb       connections to databases
     dumps         a database as a file: dump, load

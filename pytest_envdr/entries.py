@@ -19,7 +19,7 @@ class Inverse:
     """What brings the state before back, as data.
 
     Attributes:
-        operation: the call, "ecs.UpdateService", a row of `undo.UNDOS`; None where AWS heals it by itself.
+        operation: the call, "ecs.UpdateService", a row of `remains.UNDOS`; None where AWS heals it by itself.
         arguments: what the row needs, JSON-able; the state before is in here.
         restores: what it brings back, in words: "service envelope-prod-api desired count 2".
     """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_envdr import undo
+from pytest_envdr import remains, undo
 from pytest_envdr.aws import Aws, application_autoscaling, ecs, sns, sqs
 from pytest_envdr.errors import NotFound, UndoFailed
 from pytest_envdr.journal import Header, Inverse, Journal
@@ -246,10 +246,10 @@ def test_one_failure_does_not_keep_the_rest(aws: Aws, journal: Journal) -> None:
 def test_every_inverse_that_an_act_names_has_its_row() -> None:
     """Each operation in UNDOS is one that a client knows, named service.Operation, in alphabetical order."""
     aws = Aws(account.stack())
-    for operation in undo.UNDOS:
+    for operation in remains.UNDOS:
         service, _, name = operation.partition(".")
         assert name in aws.client(service).meta.service_model.operation_names
-    assert list(undo.UNDOS) == sorted(undo.UNDOS)
+    assert list(remains.UNDOS) == sorted(remains.UNDOS)
 
 
 def killed(path: Path, act: str, subject: str, point: str) -> None:

@@ -27,6 +27,7 @@ __all__ = [
     "Event",
     "Group",
     "Instance",
+    "ParameterGroup",
     "Placement",
     "Quota",
     "Snapshot",
@@ -38,7 +39,7 @@ __all__ = [
     "existing",
     "instance",
     "own_parameters",
-    "parameter_group_family",
+    "parameter_group",
     "quotas",
     "restore_point_in_time",
     "restore_snapshot",
@@ -89,6 +90,15 @@ class Quota:
 
     used: int
     maximum: int
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """A parameter group: `family` is "mariadb10.11"."""
+
+    name: str
+    family: str
+    tags: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -215,15 +225,17 @@ def snapshots_of(aws: Aws, identifier: str) -> list[str]:
     return [row["DBSnapshotIdentifier"] for row in rows]
 
 
-def parameter_group_family(aws: Aws, name: str) -> str:
-    """The family of a parameter group: "mariadb10.11".
+def parameter_group(aws: Aws, name: str) -> ParameterGroup:
+    """A parameter group.
 
     Raises:
-        NotFound: there is no such group.
+        NotFound: there is none of that name.
     """
     what = f"Parameter group {name} cannot be read"
-    rows = aws.call("rds.DescribeDBParameterGroups", what=what, DBParameterGroupName=name)["DBParameterGroups"]
-    return str(rows[0]["DBParameterGroupFamily"])
+    row = aws.call("rds.DescribeDBParameterGroups", what=what, DBParameterGroupName=name)["DBParameterGroups"][0]
+    arn = row.get("DBParameterGroupArn", "")
+    tags = aws.call("rds.ListTagsForResource", what=what, ResourceName=arn)["TagList"] if arn else []
+    return ParameterGroup(name, row["DBParameterGroupFamily"], {one["Key"]: one["Value"] for one in tags})
 
 
 def own_parameters(aws: Aws, name: str) -> dict[str, str]:
@@ -252,7 +264,7 @@ def create_parameter_group(
     words = f"as {like}, for a drill"
     if like.startswith("default."):
         operation = "rds.CreateDBParameterGroup"
-        family = parameter_group_family(aws, like)
+        family = parameter_group(aws, like).family
         said |= {"DBParameterGroupName": name, "DBParameterGroupFamily": family, "Description": words}
     else:
         operation = "rds.CopyDBParameterGroup"

@@ -1,0 +1,244 @@
+"""What of an inverse is still to be done: each row compares what an entry says was there before with what is there now.
+
+That makes an undo idempotent, and its own proof: it is done when the comparison finds nothing more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from pytest_envdr import laravel
+from pytest_envdr.aws import (
+    application_autoscaling,
+    backup,
+    ec2,
+    ecs,
+    ecs_definitions,
+    rds,
+    s3_acts,
+    sns,
+    sqs,
+)
+from pytest_envdr.errors import NotFound, UndoFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pytest_envdr.aws import Aws
+    from pytest_envdr.journal import Entry
+
+OWN_PREFIX = "envdr-"
+"""How the names of all begin that a drill creates beside the stack."""
+SKEW = timedelta(seconds=60)
+"""How far AWS's clock may be from this machine's."""
+
+
+@dataclass(frozen=True)
+class Remaining:
+    """What is still to be done: the arguments of each call; `note` says why there is less than one might expect;
+    `awaited`: it is not done yet, though there is nothing to call (any more)."""
+
+    calls: tuple[dict[str, Any], ...] = ()
+    note: str = ""
+    awaited: bool = False
+
+    @property
+    def done(self) -> bool:
+        return not self.calls and not self.awaited
+
+
+NOTHING = Remaining()
+
+
+def _service(aws: Aws, before: Mapping[str, Any]) -> Remaining:
+    """The desired count, or the task definition."""
+    return _task_definition(aws, before) if "taskDefinition" in before else _desired_count(aws, before)
+
+
+def _task_definition(aws: Aws, before: Mapping[str, Any]) -> Remaining:
+    """Still what this exercise deployed: what was deployed before. Anything else is somebody else's."""
+    service = ecs.service(aws, before["service"], before["cluster"])
+    if service.task_definition == before["taskDefinition"]:
+        return Remaining(awaited=not service.steady)
+    if service.task_definition != before["set"]:
+        return Remaining(note=f"{service.task_definition} was deployed by somebody else: left as it is")
+    return Remaining(({key: before[key] for key in ("cluster", "service", "taskDefinition")},))
+
+
+def _revisions(aws: Aws, before: Mapping[str, Any]) -> Remaining:
+    arns = ecs_definitions.revisions_of(aws, before["family"], exercise=before["exercise"])
+    return Remaining(tuple({"taskDefinition": arn} for arn in arns))
+
+
+def _maintenance(aws: Aws, before: Mapping[str, Any]) -> Remaining:
+    """The command that ends it, as long as the application's pages say that it is in maintenance."""
+    try:
+        return Remaining((dict(before),)) if laravel.in_maintenance(aws.stack) else NOTHING
+    except OSError as error:
+        raise UndoFailed(f"whether the application is in maintenance mode cannot be seen: {error}") from error
+
+
+def _db_instance(aws: Aws, entry: Entry) -> Remaining:
+    """The drill's own instance: by its name, its tag, and the id that RDS answered with (aws-semantics 1.13)."""
+    name = entry.inverse.arguments["DBInstanceIdentifier"]
+    found = rds.existing(aws, name)
+    if found is None:
+        return Remaining(awaited=_restoring(aws, entry))
+    if found.status == "deleting":
+        return Remaining(awaited=True)
+    _check_own(found, entry)
+    return Remaining(({"DBInstanceIdentifier": name, "SkipFinalSnapshot": True, "DeleteAutomatedBackups": True},))
+
+
+def _restoring(aws: Aws, entry: Entry) -> bool:
+    """Whether a restore job of AWS Backup may still bring the instance forth."""
+    if entry.act != "backup.StartRestoreJob":
+        return False
+    if job := entry.result.get("RestoreJobId"):
+        return backup.restore_job(aws, job).under_way
+    jobs = backup.restore_jobs(aws, since=entry.at - SKEW, recovery_point=entry.arguments["RecoveryPointArn"])
+    return any(job.under_way for job in jobs)
+
+
+def _check_own(found: rds.Instance, entry: Entry) -> None:
+    """Refuse to delete what may be somebody else's: names can be used again, and tags be copied."""
+    wanted, recorded = entry.inverse.arguments["exercise"], entry.result.get("DbiResourceId")
+    whose = found.tags.get("envdr:exercise")
+    # AWS Backup tags nothing that it restores: the drill does, afterwards.
+    untagged = whose is None and entry.act == "backup.StartRestoreJob"
+    created = found.created_at is None or found.created_at >= entry.at - SKEW
+    if not found.identifier.startswith(OWN_PREFIX) or not (whose == wanted or (untagged and created)):
+        raise UndoFailed(f"instance {found.identifier} is not deleted: its tags do not say that it is {wanted}'s")
+    if recorded and recorded != found.resource_id:
+        raise UndoFailed(f"instance {found.identifier} is not deleted: it is {found.resource_id}, not {recorded}")
+
+
+def _parameter_group(aws: Aws, before: Mapping[str, Any]) -> Remaining:
+    name = before["DBParameterGroupName"]
+    try:
+        whose = rds.parameter_group(aws, name).tags.get("envdr:exercise")
+    except NotFound:
+        return NOTHING
+    if whose != before["exercise"] or not name.startswith(OWN_PREFIX):
+        raise UndoFailed(
+            f"parameter group {name} is not deleted: its tags do not say that it is {before['exercise']}'s"
+        )
+    return Remaining(({"DBParameterGroupName": name},))
+
+
+def _security_group(aws: Aws, before: Mapping[str, Any]) -> Remaining:
+    found = ec2.existing_group(aws, before["GroupName"], exercise=before["exercise"])
+    return Remaining(({"GroupId": found.id},)) if found else NOTHING
+
+
+def _desired_count(aws: Aws, before: Mapping[str, Any]) -> Remaining:
+    """Below what it was, or still what this exercise set: back to what it was. Anything above is somebody else's."""
+    service = ecs.service(aws, before["service"], before["cluster"])
+    now, wanted = service.desired, before["desiredCount"]
+    if service.status != "ACTIVE":
+        raise UndoFailed(f"service {service.name} is {service.status}: somebody deletes it, or has")
+    if now == wanted:
+        return NOTHING
+    if now > wanted and now != before["set"]:
+        return Remaining(note=f"the desired count is {now}, set by somebody else: left as it is")
+    return Remaining(({key: before[key] for key in ("cluster", "service", "desiredCount")},))
+
+
+def _suspended_state(aws: Aws, before: Mapping[str, Any]) -> Remaining:
+    """Exactly what was suspended before. Refused while it would raise the desired count (aws-semantics 0.13)."""
+    target = application_autoscaling.scalable_target(aws, before["ResourceId"])
+    if target is None:
+        return Remaining(note="the scalable target is gone")
+    if target.suspended.state == before["SuspendedState"]:
+        return NOTHING
+    _, cluster, name = before["ResourceId"].split("/")
+    desired = ecs.service(aws, name, cluster).desired
+    if desired < target.minimum:
+        raise UndoFailed(
+            f"Auto scaling of service {name} is not resumed: it would raise the desired count from {desired} to the "
+            f"minimum, {target.minimum}.\nTo go on: put the desired count back, then `envdr undo` again."
+        )
+    return Remaining((dict(before),))
+
+
+def _queue(aws: Aws, before: Mapping[str, Any]) -> Remaining:
+    try:
+        return Remaining(({"QueueUrl": sqs.queue_url(aws, before["QueueName"])},))
+    except NotFound:
+        return NOTHING
+
+
+def _subscription(aws: Aws, before: Mapping[str, Any]) -> Remaining:
+    """Found by its endpoint: the process may have ended before it knew the ARN."""
+    try:
+        found = sns.subscriptions(aws, before["TopicArn"])
+    except NotFound:
+        return Remaining(note="the topic is gone")
+    ours = [row for row in found if (row.protocol, row.endpoint) == (before["Protocol"], before["Endpoint"])]
+    return Remaining(tuple({"SubscriptionArn": row.arn} for row in ours if not row.pending))
+
+
+def _running_task(aws: Aws, before: Mapping[str, Any]) -> Remaining:
+    found = ecs.tasks_started_by(aws, before["cluster"], before["startedBy"])
+    wanted = [task for task in found if task.desired_status != "STOPPED"]
+    return Remaining(tuple({"cluster": before["cluster"], "task": task.arn, "reason": "envdr undo"} for task in wanted))
+
+
+def _bucket(aws: Aws, before: Mapping[str, Any]) -> Remaining:
+    """A bucket of the drill's own: tagged as such, or not tagged yet. One that is not empty S3 refuses to delete."""
+    name = before["Bucket"]
+    try:
+        what = f"Bucket {name} cannot be looked at"
+        tags = aws.call("s3.GetBucketTagging", what=what, Bucket=name)["TagSet"]
+    except NotFound as error:
+        if error.code == "NoSuchBucket":
+            return NOTHING
+        tags = []
+    whose = {tag["Key"]: tag["Value"] for tag in tags}
+    if tags and whose.get("envdr:exercise") != before["exercise"]:
+        raise UndoFailed(f"bucket {name} is not deleted: it is tagged {whose}, not as exercise {before['exercise']}'s")
+    return Remaining(({"Bucket": name, "ExpectedBucketOwner": aws.stack.account},))
+
+
+def _objects(aws: Aws, entry: Entry) -> Remaining:
+    """The versions and markers that an act added, and no other; of a bucket of the drill's own, all."""
+    bucket = entry.inverse.arguments["Bucket"]
+    if not entry.inverse.arguments.get("everything"):
+        left = s3_acts.left_of(aws, entry)
+    elif bucket.startswith(s3_acts.STAGING_PREFIX):
+        left = s3_acts.left_in(aws, bucket)
+    else:
+        raise UndoFailed(f"bucket {bucket} is not emptied: by its name it is no drill's own")
+    batches = (left[start : start + s3_acts.BATCH] for start in range(0, len(left), s3_acts.BATCH))
+    whose = {"Bucket": bucket, "ExpectedBucketOwner": aws.stack.account}
+    return Remaining(tuple({**whose, "Delete": {"Objects": batch, "Quiet": True}} for batch in batches))
+
+
+def _upload(aws: Aws, entry: Entry) -> Remaining:
+    where = entry.inverse.arguments
+    upload = entry.result.get("UploadId")
+    return Remaining(tuple(s3_acts.uploads_of(aws, where["Bucket"], key=where["Key"], upload=upload)))
+
+
+UNDOS: dict[str, Callable[[Aws, Mapping[str, Any]], Remaining]] = {
+    "application-autoscaling.RegisterScalableTarget": _suspended_state,
+    "ec2.DeleteSecurityGroup": _security_group,
+    "ecs.DeregisterTaskDefinition": _revisions,
+    "ecs.RunTask": _maintenance,
+    "ecs.StopTask": _running_task,
+    "ecs.UpdateService": _service,
+    "rds.DeleteDBParameterGroup": _parameter_group,
+    "s3.DeleteBucket": _bucket,
+    "sns.Unsubscribe": _subscription,
+    "sqs.DeleteQueue": _queue,
+}
+"""Inverse operation -> what of it is still to be done."""
+
+UNDOS_BY_ANSWER: dict[str, Callable[[Aws, Entry], Remaining]] = {
+    "rds.DeleteDBInstance": _db_instance,
+    "s3.AbortMultipartUpload": _upload,
+    "s3.DeleteObjects": _objects,
+}
+"""Those that look at what the act was answered too: which ids S3 gave to what it made."""
