@@ -81,7 +81,7 @@ def _looking(aws: Aws, entry: Entry, operation: str) -> Callable[[], Remaining] 
 def _advancing(
     aws: Aws, entry: Entry, operation: str, first: Remaining, look: Callable[[], Remaining]
 ) -> Callable[[], Remaining]:
-    """Make the calls of an inverse, each once. Gives what looks how far it is, and repeats what AWS did not take yet."""
+    """Make the calls of an inverse, each once. Gives what looks how far it is, and repeats those that AWS refused."""
 
     def call(now: Remaining) -> bool:
         refused = [arguments for arguments in now.calls if not _call(aws, operation, entry, arguments)]
