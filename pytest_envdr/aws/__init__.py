@@ -98,7 +98,9 @@ class Aws:
     def client(self, service: str) -> Any:
         """The boto3 client of a service, under guard and recorded."""
         if service not in self._clients:
-            client = self._session.client(service, endpoint_url=self.stack.endpoint, config=CONFIG)
+            # A bucket's name in the host would be another host than the endpoint that the guard has cleared.
+            config = CONFIG.merge(Config(s3={"addressing_style": "path"})) if self.stack.endpoint else CONFIG
+            client = self._session.client(service, endpoint_url=self.stack.endpoint, config=config)
             guard.attach(client.meta.events, service, permits=self._permits, endpoint=self.stack.endpoint)
             self._recorder.attach(client.meta.events, service)
             self._clients[service] = client
