@@ -175,6 +175,11 @@ def _named(environ: Mapping[str, Any]) -> str:
     return f"{_asked.service} {operation}"
 
 
+def is_asked(service: str, operation: str) -> None:
+    """Say what the request in this thread is for, where moto's dispatcher does not know (S3)."""
+    _asked.service, _asked.operation = service, operation
+
+
 def _call_action(original: Callable[[BaseResponse], Any]) -> Callable[[BaseResponse], Any]:
     def call_action(self: BaseResponse) -> Any:
         _asked.service = self.boto3_service_name

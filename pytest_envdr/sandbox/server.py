@@ -25,6 +25,7 @@ from pytest_envdr.sandbox.control_plane import (
     elbv2,
     logs,
     rds,
+    s3,
 )
 from pytest_envdr.sandbox.envelope import database, seed
 from pytest_envdr.sandbox.envelope.names import ACCOUNT, DATABASE, REGION
@@ -43,6 +44,7 @@ SERVICES = {
     "application-autoscaling": application_autoscaling,
     "cloudwatch": cloudwatch,
     "logs": logs,
+    "s3": s3,
 }
 """boto3's name of each service that we act out -> its module, in the order in which they are stepped."""
 LOOK_SECONDS = 0.5
@@ -91,7 +93,7 @@ def _open(options: Options, network: IPv4Network, directory: Path, parts: ExitSt
     door.start()
     loop.start()
     _say("progress", f"API at {world.endpoint}")
-    text = seed.build(world, _version(), lambda step: _say("progress", step))
+    text = seed.build(world, _version(), lambda step: _say("progress", step), tenants=options.tenants)
     stack_file = directory / "stack.toml"
     stack_file.write_text(text)
     return stack_file

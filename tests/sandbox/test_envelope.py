@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
+import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import pymysql
 import pytest
 
 from pytest_envdr.aws import Aws, elbv2
+from pytest_envdr.sandbox.envelope import buckets
 from pytest_envdr.sandbox.envelope.account import Account
 from pytest_envdr.sandbox.envelope.names import CACHE, CLUSTER, DATABASE, SERVICES
 from pytest_envdr.stack import Stack, read
@@ -118,3 +122,90 @@ def targets(stack: Stack) -> list[Any]:
     aws = Aws(stack)
     groups = [row["TargetGroupArn"] for row in aws.call("elbv2.DescribeTargetGroups", what="groups")["TargetGroups"]]
     return [target for group in groups for target in elbv2.target_health(aws, group)]
+
+
+def rows(account: Account, stack: Stack, statement: str, *, schema: str) -> list[tuple[Any, ...]]:
+    """What the stack's database answers to its owner."""
+    assert stack.database
+    secret = account.client("secretsmanager").get_secret_value(SecretId=stack.database.secret)["SecretString"]
+    where = json.loads(secret)
+    with (
+        pymysql.connect(
+            host=where["host"],
+            port=where["port"],
+            user=where["username"],
+            password=where["password"],
+            database=schema,
+            ssl_disabled=True,
+        ) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(statement)
+        return list(cursor.fetchall())
+
+
+def test_the_stack_file_has_what_the_data_scenarios_read(account: Account, stack: Stack) -> None:
+    """Database, backup, maintenance and drill tenant are there; a day may be lost from a daily backup, and no more."""
+    stack.needs("database", "backup", "maintenance", "drill_tenant")
+    assert stack.drill_tenant
+    slug = stack.drill_tenant.slug
+    assert rows(account, stack, stack.drill_tenant.identity, schema=f"tenant_{slug}") == [(slug,)]
+    assert rows(account, stack, "SELECT slug FROM tenants ORDER BY id DESC LIMIT 1", schema="central") == [(slug,)]
+    day = 86_400 / stack.speed
+    promised = stack.objectives["database_restore"]
+    assert [promised.rpo_of(source) for source in ("point-in-time", "automated", "backup")] == [40, day, day]
+    assert stack.objectives["tenant_bucket_recovery"].rpo_of("versions") == 5
+    allowed = {word: approval.allows for word, approval in stack.approvals.items() if approval.allows}
+    assert allowed == {
+        "database_restore": ("cutover",),
+        "single_tenant_recovery": ("swap",),
+        "tenant_bucket_recovery": ("merge",),
+    }
+
+
+@pytest.mark.parametrize("slug", ["acme", "initech"])
+def test_every_document_is_an_object_of_the_tenants_bucket(account: Account, stack: Stack, slug: str) -> None:
+    """Each row's key leads to an object with the same bytes, which its metadata's digest is of, and the tag; no other
+    document is there."""
+    s3, bucket = account.client("s3"), f"envelope-prod-tenant-{slug}"
+    found = rows(account, stack, "SELECT object_key, mime, content, sha256 FROM documents", schema=f"tenant_{slug}")
+    assert len(found) == buckets.DOCUMENTS
+    for key, mime, content, digest in found:
+        answer = s3.get_object(Bucket=bucket, Key=key)
+        assert (answer["Body"].read(), answer["ContentType"]) == (content, mime)
+        assert answer["Metadata"]["sha256"] == digest.hex() == hashlib.sha256(content).hexdigest()
+        tags = s3.get_object_tagging(Bucket=bucket, Key=key)["TagSet"]
+        assert tags == [{"Key": "class", "Value": "document"}]
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix="documents/")["Contents"]
+    assert {row["Key"] for row in listed} == {row[0] for row in found}
+
+
+def test_a_tenants_bucket_holds_what_a_recovery_gets_wrong(account: Account) -> None:
+    """Old versions, a delete marker, an empty object, a key with spaces, percent, plus and Unicode, another storage
+    class, compressed content."""
+    s3, bucket = account.client("s3"), "envelope-prod-tenant-initech"
+    answer = s3.list_object_versions(Bucket=bucket)
+    assert [row["Key"] for row in answer["DeleteMarkers"]] == ["avatars/left-the-company.png"]
+    old = [row["Key"] for row in answer["Versions"] if not row["IsLatest"]]
+    assert old == ["avatars/2.png", "avatars/2.png", "avatars/left-the-company.png", "exports/orders.csv.gz"]
+    newest = {row["Key"]: row for row in answer["Versions"] if row["IsLatest"]}
+    assert newest["exports/.done"]["Size"] == 0
+    assert newest["exports/2023/orders.csv"]["StorageClass"] == "STANDARD_IA"
+    head = s3.head_object(Bucket=bucket, Key="exports/orders.csv.gz")
+    assert (head["ContentEncoding"], head["Metadata"]) == ("gzip", {"edition": "2"})
+    odd = s3.get_object(Bucket=bucket, Key="exports/année 2024/100% + tax (Steuer) 封筒.csv")
+    assert odd["Body"].read().startswith(b"id;initech;total")
+
+
+@pytest.mark.parametrize("slug", ["acme", "initech"])
+def test_a_tenants_bucket_is_configured_as_the_table_says(account: Account, slug: str) -> None:
+    """What the API tells of a bucket is what `tenant_bucket_configuration` gives, for the first and the last tenant."""
+    s3, bucket = account.client("s3"), buckets.tenant_bucket(slug)
+    for method, arguments in buckets.tenant_bucket_configuration(slug).items():
+        [(member, wanted)] = arguments.items()
+        answer = getattr(s3, method.replace("put_", "get_", 1))(Bucket=bucket)
+        if member == "Policy":
+            assert json.loads(answer[member]) == json.loads(wanted)
+        else:
+            told = answer.get(member, answer)
+            assert {key: told.get(key) for key in wanted} == wanted, method

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_envdr.sandbox.envelope import monitoring, network, services, stack_file, stores
+from pytest_envdr.sandbox.envelope import buckets, monitoring, network, services, stack_file, stores
 from pytest_envdr.sandbox.envelope.account import Account
 from pytest_envdr.sandbox.envelope.names import CLUSTER, IMAGE, SERVICES
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 APP = Path(__file__).parent / "app"
 
 
-def build(world: World, version: str, report: Callable[[str], None]) -> str:
+def build(world: World, version: str, report: Callable[[str], None], *, tenants: int) -> str:
     """Build the stack and wait until it stands; the text of its stack file."""
     account = Account(world)
     world.images.publish(IMAGE, APP)
@@ -28,11 +28,15 @@ def build(world: World, version: str, report: Callable[[str], None]) -> str:
     topic, queue = monitoring.create_topic(account)
     report("database and cache")
     places = stores.create(account, net)
+    report("tenants' buckets")
+    buckets.create(account, tenants)
     report("services")
     services.create_services(account, net, places, balancers)
     _wait_until_steady(account, balancers, report)
     monitoring.create_alarms(account, topic, balancers)
-    return stack_file.render(world, topic=topic, queue=queue, balancers=balancers, version=version)
+    return stack_file.render(
+        world, topic=topic, queue=queue, balancers=balancers, version=version, tenant_count=tenants
+    )
 
 
 def _wait_until_steady(

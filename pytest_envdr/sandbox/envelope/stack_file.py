@@ -5,7 +5,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from pytest_envdr.sandbox.envelope.names import CLUSTER, LISTENER_PORT, SERVICES, STANDBY_REGION, Service
+from pytest_envdr.sandbox.envelope.database import tenants
+from pytest_envdr.sandbox.envelope.names import (
+    CLUSTER,
+    DATABASE,
+    LISTENER_PORT,
+    PREFIX,
+    SECRET,
+    SERVICES,
+    STANDBY_REGION,
+    Service,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +25,7 @@ if TYPE_CHECKING:
 
 OBJECTIVES: dict[str, tuple[float, float | None]] = {
     "ecs_failover": (45, None),
-    "database_restore": (60, 15),
+    "database_restore": (60, 40),
     "single_tenant_recovery": (90, 15),
     "tenant_bucket_recovery": (60, 5),
     "bad_deployment_rollback": (60, None),
@@ -28,12 +38,33 @@ OBJECTIVES: dict[str, tuple[float, float | None]] = {
 
 ecs_failover: with its last target a group's HealthyHostCount vanishes, and an alarm on one period of 60 s then still
 sees the last value for three periods before it takes missing data as breaching; 24 of the 45 s may go to detection.
+
+database_restore: a point in time loses what was not archived yet, binary logs being archived every 5 minutes (30 s),
+and the seconds around.
 """
+DAY = 86_400.0
+DAILY = {
+    "database_restore": ("automated", "manual", "backup"),
+    "single_tenant_recovery": ("automated", "manual", "backup"),
+    "tenant_bucket_recovery": ("backup",),
+}
+"""From which sources a scenario loses up to a day (in AWS's seconds): snapshots and backups are made once a day."""
+ALLOWS = {"database_restore": "cutover", "single_tenant_recovery": "swap", "tenant_bucket_recovery": "merge"}
+"""What is approved beyond the scenario itself: nothing but this machine is touched."""
+IDENTITY = "SELECT JSON_VALUE(value, '$.slug') FROM settings WHERE name = 'company'"
+"""Whose a tenant's database is, by a row of its own."""
+DECLARED_WRITES = ("dr_heartbeat", "dr_probe", "dr_jobs", "failed_jobs")
+"""What the application writes to while a drill runs."""
 ALARM_SECONDS = 300
 """How long a fault may stay unnoticed, in AWS's seconds: three periods of the alarm with the last value still in sight,
 the one that was running, and its evaluation and delivery."""
 
-RUNBOOKS = {"database_restore": "docs/backup-restore-runbook.md", "bad_deployment_rollback": "docs/deployment-guide.md"}
+RUNBOOKS = {
+    "database_restore": "docs/backup-restore-runbook.md",
+    "single_tenant_recovery": "docs/single-tenant-recovery.md",
+    "tenant_bucket_recovery": "docs/tenant-bucket-recovery.md",
+    "bad_deployment_rollback": "docs/deployment-guide.md",
+}
 ROLES = {
     "incident_lead": ("Platform Lead", "Senior Engineer"),
     "database_lead": ("DB Engineer", "On-call DBA"),
@@ -43,7 +74,9 @@ ROLES = {
 }
 
 
-def render(world: World, *, topic: str, queue: str, balancers: dict[str, LoadBalancer], version: str) -> str:
+def render(
+    world: World, *, topic: str, queue: str, balancers: dict[str, LoadBalancer], version: str, tenant_count: int
+) -> str:
     """The stack file's text (TOML)."""
     head = {
         "name": "envelope-prod",
@@ -63,16 +96,47 @@ def render(world: World, *, topic: str, queue: str, balancers: dict[str, LoadBal
     ]
     for service in SERVICES:
         parts += _service(service, _url(service, balancers))
-    for scenario, (rto, rpo) in OBJECTIVES.items():
-        objective = {"rto_seconds": rto, "detect_seconds": max(10.0, world.scaled(ALARM_SECONDS))}
-        parts += _table(f"objectives.{scenario}", objective | ({} if rpo is None else {"rpo_seconds": rpo}))
+    parts += _data(world, tenant_count)
+    for scenario in OBJECTIVES:
+        parts += _objective(world, scenario)
     parts += _table("runbooks", RUNBOOKS)
     for scenario in OBJECTIVES:
-        approval = {"by": "the sandbox", "reference": "nothing but this machine is touched"}
+        approval: dict[str, object] = {"by": "the sandbox", "reference": "nothing but this machine is touched"}
+        if scenario in ALLOWS:
+            approval["allows"] = [ALLOWS[scenario]]
         parts += _table(f"approvals.{scenario}", approval)
     for role, (primary, backup) in ROLES.items():
         parts += _table(f"roles.{role}", {"primary": primary, "backup": backup})
     return "\n".join(parts) + "\n"
+
+
+def _data(world: World, count: int) -> list[str]:
+    """What the data scenarios need: where the data is, how it is backed up, whose may be damaged."""
+    database = {
+        "instance": DATABASE,
+        "secret": SECRET,
+        "documents": "SELECT object_key FROM documents",
+        "declared_writes": DECLARED_WRITES,
+        "reach": [str(world.network)],
+    }
+    role = f"arn:aws:iam::{world.account}:role/{PREFIX}-backup"
+    return [
+        *_table("database", database),
+        *_table("database.heartbeat", {"table": "dr_heartbeat"}),
+        *_table("backup", {"vault": PREFIX, "plan": f"{PREFIX}-daily", "role": role}),
+        *_table("maintenance", {"service": "api", "path": "/api/tenants"}),
+        *_table("drill_tenant", {"slug": tenants(count)[-1].slug, "page": "/t/{slug}/orders", "identity": IDENTITY}),
+    ]
+
+
+def _objective(world: World, scenario: str) -> list[str]:
+    rto, rpo = OBJECTIVES[scenario]
+    name = f"objectives.{scenario}"
+    rows: dict[str, object] = {"rto_seconds": rto, "detect_seconds": max(10.0, world.scaled(ALARM_SECONDS))}
+    if rpo is not None:
+        rows["rpo_seconds"] = rpo
+    daily = dict.fromkeys(DAILY.get(scenario, ()), world.scaled(DAY))
+    return _table(name, rows) + (_table(f"{name}.rpo_seconds_from", daily) if daily else [])
 
 
 def _url(service: Service, balancers: dict[str, LoadBalancer]) -> tuple[str, str]:
