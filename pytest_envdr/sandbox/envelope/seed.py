@@ -34,6 +34,7 @@ def build(world: World, version: str, report: Callable[[str], None], *, tenants:
     services.create_services(account, net, places, balancers)
     _wait_until_steady(account, balancers, report)
     monitoring.create_alarms(account, topic, balancers)
+    stores.begin_backups(account)
     return stack_file.render(
         world, topic=topic, queue=queue, balancers=balancers, version=version, tenant_count=tenants
     )

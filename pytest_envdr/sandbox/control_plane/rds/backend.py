@@ -8,7 +8,14 @@ from moto.rds.exceptions import DBInstanceAlreadyExists, InvalidParameterCombina
 from moto.rds.models import DBInstance, RDSBackend
 
 from pytest_envdr.sandbox.control_plane.extension import backend_lock, moto_urls
-from pytest_envdr.sandbox.control_plane.rds import automated_backups, quotas, restores, snapshots, statuses
+from pytest_envdr.sandbox.control_plane.rds import (
+    automated_backups,
+    modifications,
+    quotas,
+    restores,
+    snapshots,
+    statuses,
+)
 from pytest_envdr.sandbox.control_plane.rds.instance import Instance
 from pytest_envdr.sandbox.data_plane.mariadb import version
 
@@ -76,10 +83,11 @@ class SandboxRDS(RDSBackend):
 
     def modify_db_instance(self, db_instance_identifier: str, db_kwargs: dict[str, Any]) -> DBInstance:
         with backend_lock:
-            instance = super().modify_db_instance(db_instance_identifier, db_kwargs)
-            if isinstance(instance, Instance) and db_kwargs.get("master_user_password"):
-                instance.new_password = db_kwargs["master_user_password"]
-            return instance
+            instance = self._ours(db_instance_identifier)
+            at_once = modifications.request(self, instance, dict(db_kwargs))
+            if at_once.get("master_user_password"):
+                instance.new_password = at_once["master_user_password"]
+            return super().modify_db_instance(db_instance_identifier, at_once)
 
     def reboot_db_instance(self, db_instance_identifier: str) -> DBInstance:
         with backend_lock:
@@ -217,11 +225,15 @@ class SandboxRDS(RDSBackend):
         raise NotImplementedError("read replicas")
 
     def _in_state(self, identifier: str, state: str) -> Instance:
+        instance = self._ours(identifier)
+        if instance.status != state:
+            raise _wrong_state(f"Instance {identifier} is not in {state} state.")
+        return instance
+
+    def _ours(self, identifier: str) -> Instance:
         instance = self.describe_db_instances(identifier)[0]
         if not isinstance(instance, Instance):
             raise NotImplementedError(instance.engine)
-        if instance.status != state:
-            raise _wrong_state(f"Instance {identifier} is not in {state} state.")
         return instance
 
     def _free_address(self, world: World) -> str:

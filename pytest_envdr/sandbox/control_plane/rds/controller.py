@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from pytest_envdr.sandbox.control_plane.extension import backend_lock
-from pytest_envdr.sandbox.control_plane.rds import automated_backups, events, statuses
+from pytest_envdr.sandbox.control_plane.rds import automated_backups, events, modifications, statuses
 from pytest_envdr.sandbox.control_plane.rds.backups import Backups
 from pytest_envdr.sandbox.control_plane.rds.machine import Machine, RestoreImpossible
 from pytest_envdr.sandbox.data_plane.watch import Condition
@@ -102,6 +102,7 @@ class Controller:
             self._become(instance, statuses.REBOOTING, events.RECOVERY_STARTED)
 
     def _tell_up(self, instance: Instance, machine: Machine) -> None:
+        modifications.step(self._backend, self._world, instance)
         if instance.status == statuses.CREATING and not instance.ripe:
             return
         instance.reachable = True

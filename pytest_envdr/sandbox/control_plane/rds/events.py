@@ -30,6 +30,10 @@ SNAPSHOT_FINISHED = {
 }
 """By the snapshot's type."""
 
+BACKUPS_ENABLED = "DB_INSTANCE_BACKUPS_ENABLED"
+BACKUPS_DISABLED = "DB_INSTANCE_BACKUPS_DISABLED"
+CLASS_CHANGED = "DB_INSTANCE_CLASS_CHANGED"
+
 CATALOGUE: dict[str, tuple[str, str]] = {
     DELETED: ("deletion", "DB instance deleted"),
     SHUT_DOWN: ("availability", "DB instance shutdown"),
@@ -40,6 +44,9 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "recovery",
         "Recovery of the DB instance has started. Recovery time will vary with the amount of data to be recovered.",
     ),
+    BACKUPS_ENABLED: ("configuration change", "Enabled automated backups"),
+    BACKUPS_DISABLED: ("configuration change", "Disabled automated backups"),
+    CLASS_CHANGED: ("configuration change", "Finished applying modification to DB instance class"),
     RECOVERED: ("recovery", "Recovery of the DB instance is complete."),
 }
 

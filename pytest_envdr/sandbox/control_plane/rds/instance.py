@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from moto.rds.models import DBInstance
 
-from pytest_envdr.sandbox.control_plane.rds import statuses
+from pytest_envdr.sandbox.control_plane.rds import modifications, statuses
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -62,7 +62,8 @@ class Instance(DBInstance):
         new_password: a master password that the control loop has not set.
         backup: its automated backup, while its retention period is not 0.
         backup_tags: what that is to be tagged with.
-        final_snapshot: whether it may not go before a snapshot of it is made.
+        pending: what ModifyDBInstance asked for and was not applied, in snake case.
+        modify_at: when (monotonic) the control loop goes on with applying it; None while it waits.
     """
 
     def __init__(self, backend: SandboxRDS, host: str, *, origin: Origin | None = None, **kwargs: Any) -> None:
@@ -76,7 +77,8 @@ class Instance(DBInstance):
         self.new_password: str | None = None
         self.backup: AutomatedBackup | None = None
         self.backup_tags: list[dict[str, str]] = []
-        self.final_snapshot = False
+        self.pending: dict[str, Any] = {}
+        self.modify_at: float | None = None
         self._scaled = backend.world.scaled if backend.world else float
         self._not_before = time.monotonic() + (self._scaled(RESTORE_SECONDS) if origin else 0.0)
         self._initializing: tuple[float, float] | None = None
@@ -94,6 +96,11 @@ class Instance(DBInstance):
     def latest_restorable_time(self) -> datetime | None:  # type: ignore[override]
         """The time up to which it is really backed up; None where nothing is."""
         return self.backup.latest if self.backup else None
+
+    @property
+    def pending_modified_values(self) -> dict[str, Any]:
+        """What was asked for and has not taken effect."""
+        return modifications.pending_values(self)
 
     @property
     def password(self) -> str:

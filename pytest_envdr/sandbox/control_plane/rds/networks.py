@@ -8,6 +8,8 @@ from moto.ec2.models import ec2_backends
 from moto.rds.exceptions import InvalidParameterCombination, InvalidParameterValue
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pytest_envdr.sandbox.control_plane.rds.backend import SandboxRDS
 
 
@@ -24,6 +26,21 @@ def complete(backend: SandboxRDS, settings: dict[str, Any]) -> None:
     name = settings.get("db_subnet_group_name")
     vpc = backend.describe_db_subnet_groups(name)[0].vpc_id if name else ec2.default_vpc.id
     groups = settings.get("vpc_security_group_ids") or []
+    check_groups(backend, groups, vpc)
+    default = ec2.get_default_security_group(vpc)
+    if not groups and default:
+        settings["vpc_security_group_ids"] = [default.id]
+    if settings.get("publicly_accessible") is None:
+        settings["publicly_accessible"] = bool(ec2.describe_internet_gateways(filters={"attachment.vpc-id": [vpc]}))
+
+
+def check_groups(backend: SandboxRDS, groups: Iterable[str], vpc: str | None) -> None:
+    """Raise InvalidParameterValue or InvalidParameterCombination for groups that are not there or not in `vpc`.
+
+    None is the default VPC.
+    """
+    ec2 = ec2_backends[backend.account_id][backend.region_name]
+    vpc = vpc or ec2.default_vpc.id
     for group in groups:
         found = ec2.get_security_group_from_id(group)
         if found is None:
@@ -33,8 +50,3 @@ def complete(backend: SandboxRDS, settings: dict[str, Any]) -> None:
                 "The DB instance and EC2 security group are in different VPCs. "
                 f"The DB instance is in {vpc} and the EC2 security group is in {found.vpc_id}"
             )
-    default = ec2.get_default_security_group(vpc)
-    if not groups and default:
-        settings["vpc_security_group_ids"] = [default.id]
-    if settings.get("publicly_accessible") is None:
-        settings["publicly_accessible"] = bool(ec2.describe_internet_gateways(filters={"attachment.vpc-id": [vpc]}))
