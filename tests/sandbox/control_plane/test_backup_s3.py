@@ -7,23 +7,15 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from pytest_envdr.sandbox.control_plane import backup
 from pytest_envdr.waiting import wait_until
-from tests.sandbox.control_plane.served import ACCOUNT, Served, serving
+from tests.sandbox.control_plane.backup_rig import ROLE_ARN, VAULT, ended, prepare, refused, restore_ended
+from tests.sandbox.control_plane.served import Served, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-VAULT, ROLE = "vault", "backup-role"
-ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {"Effect": "Allow", "Principal": {"Service": "backup.amazonaws.com"}, "Action": "sts:AssumeRole"},
-    ],
-}
 REGION = "ca-central-1"
 
 _numbers = count(1)
@@ -35,12 +27,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with serving(directory, {"backup": backup}, region=REGION, network="127.227.0.0/16", speed=100) as served:
         prepare(served)
         yield served
-
-
-def prepare(served: Served) -> None:
-    """A vault, and a role that AWS Backup can assume."""
-    served.client("backup").create_backup_vault(BackupVaultName=VAULT)
-    served.client("iam").create_role(RoleName=ROLE, AssumeRolePolicyDocument=json.dumps(TRUST))
 
 
 def bucket(served: Served, *, acls: bool = False, versioned: bool = True) -> str:
@@ -60,18 +46,6 @@ def started(served: Served, name: str, **more: Any) -> str:
     return str(answer["BackupJobId"])
 
 
-def ended(served: Served, job: str) -> dict[str, Any]:
-    client = served.client("backup")
-    return wait_until(
-        lambda: client.describe_backup_job(BackupJobId=job),
-        lambda row: row["State"] in {"COMPLETED", "FAILED", "EXPIRED", "ABORTED"},
-        what=f"backup job {job} ended",
-        deadline=30,
-        interval=0.05,
-        longest_interval=0.1,
-    )
-
-
 def point(served: Served, name: str, **more: Any) -> str:
     """The ARN of a new recovery point of a bucket."""
     row = ended(served, started(served, name, **more))
@@ -81,18 +55,10 @@ def point(served: Served, name: str, **more: Any) -> str:
 
 def restored(served: Served, arn: str, destination: str, **metadata: str) -> dict[str, Any]:
     """A restore job that has ended."""
-    client = served.client("backup")
-    job = client.start_restore_job(
+    job = served.client("backup").start_restore_job(
         RecoveryPointArn=arn, IamRoleArn=ROLE_ARN, Metadata={"DestinationBucketName": destination, **metadata}
     )["RestoreJobId"]
-    return wait_until(
-        lambda: client.describe_restore_job(RestoreJobId=job),
-        lambda row: row["Status"] in {"COMPLETED", "FAILED", "ABORTED"},
-        what=f"restore job {job} ended",
-        deadline=30,
-        interval=0.05,
-        longest_interval=0.1,
-    )
+    return restore_ended(served, job)
 
 
 def keys(served: Served, name: str) -> list[str]:
@@ -101,10 +67,6 @@ def keys(served: Served, name: str) -> list[str]:
 
 def body(served: Served, name: str, key: str) -> bytes:
     return bytes(served.client("s3").get_object(Bucket=name, Key=key)["Body"].read())
-
-
-def refused(code: str) -> Any:
-    return pytest.raises(ClientError, match=code)
 
 
 def test_a_job_goes_through_its_states_to_a_recovery_point(served: Served) -> None:
@@ -312,13 +274,7 @@ def test_restore_metadata_can_be_overlaid(served: Served) -> None:
     assert given["ResourceType"] == "S3"
     overlay = given["RestoreMetadata"] | {"DestinationBucketName": f"{name}-new", "NewBucket": "true"}
     job = client.start_restore_job(RecoveryPointArn=arn, IamRoleArn=ROLE_ARN, Metadata=overlay, ResourceType="S3")
-    row = wait_until(
-        lambda: client.describe_restore_job(RestoreJobId=job["RestoreJobId"]),
-        lambda row: row["Status"] == "COMPLETED",
-        what="the restore",
-        deadline=30,
-        longest_interval=0.1,
-    )
+    row = restore_ended(served, job["RestoreJobId"])
     assert keys(served, f"{name}-new") == ["a"]
     client.put_restore_validation_result(
         RestoreJobId=row["RestoreJobId"], ValidationStatus="SUCCESSFUL", ValidationStatusMessage="all equal"

@@ -2,7 +2,8 @@
 
 Where to look: `responses` and `backend` take requests and record what is wanted. `controller` is the control loop's
 step: `plan_runs` makes the jobs of a plan's schedule, `backup_runs` and `restore_runs` take each job through its life.
-`resources` says what a kind of resource must be able to do: `s3` (with `s3_content` and `s3_restore`).
+`resources` says what a kind of resource must be able to do: `s3` (with `s3_content` and `s3_restore`) and `rds` (with
+`rds_metadata`).
 `delays` holds every AWS-side time.
 
 Not here, answered 501: continuous backups, copies to other vaults and Regions, legal holds, access points, frameworks.
@@ -17,6 +18,7 @@ from moto.backup.models import backup_backends
 from pytest_envdr.sandbox.control_plane.backup.backend import SandboxBackup
 from pytest_envdr.sandbox.control_plane.backup.background import Background
 from pytest_envdr.sandbox.control_plane.backup.controller import BackupController
+from pytest_envdr.sandbox.control_plane.backup.rds import Databases
 from pytest_envdr.sandbox.control_plane.backup.responses import BackupResponses
 from pytest_envdr.sandbox.control_plane.backup.s3 import Buckets
 from pytest_envdr.sandbox.control_plane.extension import every_path, extend
@@ -76,5 +78,5 @@ def install(world: World) -> Controller:
     background = Background()
     backend = cast("SandboxBackup", backup_backends[world.account][world.region])
     backend.world = world
-    backend.kinds = {"S3": Buckets(world, background)}
+    backend.kinds = {"S3": Buckets(world, background), "RDS": Databases(world)}
     return BackupController(world, backend, background)

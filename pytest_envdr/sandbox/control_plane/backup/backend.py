@@ -43,6 +43,7 @@ class State:
     """What is kept of one account and Region beside moto's vaults and plans.
 
     Attributes:
+        active: those of the jobs that have not ended: there are many more that have.
         points: recovery points by ARN.
         selections: by plan, then by their id.
         tokens: (operation, idempotency token) -> the job that it made.
@@ -50,6 +51,7 @@ class State:
     """
 
     jobs: dict[str, BackupJob] = field(default_factory=dict)
+    active: dict[str, BackupJob] = field(default_factory=dict)
     restores: dict[str, RestoreJob] = field(default_factory=dict)
     points: dict[str, RecoveryPoint] = field(default_factory=dict)
     selections: dict[str, dict[str, Selection]] = field(default_factory=dict)
@@ -215,7 +217,7 @@ class SandboxBackup(BackupBackend):
             options=wanted.get("BackupOptions"),
             creator=creator,
         )
-        self.state.jobs[job.identifier] = job
+        self.state.jobs[job.identifier] = self.state.active[job.identifier] = job
         if token := wanted.get("IdempotencyToken"):
             self.state.tokens["backup", token] = job.identifier
         return job
@@ -268,6 +270,8 @@ class SandboxBackup(BackupBackend):
             check_role(wanted.get("IamRoleArn"), exists=self.role_exists)
             point.content.check(wanted["Metadata"])
             job = self.restore_of(point, dict(wanted["Metadata"]), wanted.get("IamRoleArn"))
+            if wanted.get("CopySourceTagsToRestoredResource"):
+                job.tags = self.list_tags(point.arn)
             if token := wanted.get("IdempotencyToken"):
                 self.state.tokens["restore", token] = job.identifier
             return job

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_envdr.sandbox.control_plane.backup.notifications import Event
     from pytest_envdr.sandbox.control_plane.backup.resources import Capture, Content
 
+WAITING = frozenset({"CREATED", "PENDING"})
 ISSUES_SHOWN = 5
 """How many issues a job's message names; it says how many there are."""
 
@@ -30,12 +31,13 @@ class BackupRuns:
         self._backend, self._tell = backend, tell
 
     def step(self, now: datetime) -> None:
-        for job in list(self._backend.state.jobs.values()):
-            if job.state in UNDER_WAY or job.state == "ABORTING":
-                before = job.state
-                self._advance(job, now)
-                if job.state != before and job.state not in {"CREATED", "PENDING"}:
-                    self._tell(notifications.of_backup(job))
+        for job in list(self._backend.state.active.values()):
+            before = job.state
+            self._advance(job, now)
+            if job.state != before and job.state not in WAITING:
+                self._tell(notifications.of_backup(job))
+            if job.state not in UNDER_WAY:
+                del self._backend.state.active[job.identifier]
 
     def _advance(self, job: BackupJob, now: datetime) -> None:
         if job.state == "ABORTING":
@@ -58,7 +60,7 @@ class BackupRuns:
     def _begin(self, job: BackupJob, now: datetime) -> None:
         try:
             require_role(job.role, exists=self._backend.role_exists)
-            if any(o.resource == job.resource and o.state == "RUNNING" for o in self._backend.state.jobs.values()):
+            if any(o.resource == job.resource and o.state == "RUNNING" for o in self._backend.state.active.values()):
                 raise NotYet("Another job is running on the resource.")
             job.capture = self._backend.kind_of(job.resource).capture(job, self._previous(job))
         except NotYet as later:

@@ -117,6 +117,7 @@ class RestoreJob:
 
     Attributes:
         metadata: what StartRestoreJob was given.
+        tags: the source's, where they are to be copied.
         testing_plan: the ARN of the restore testing plan that made it; None for one that was asked for.
         validate_by: until when a restore test's resource waits for its validation.
         restoration: the restore under way, or what it made.
@@ -130,6 +131,7 @@ class RestoreJob:
     account: str
     created: datetime
     metadata: dict[str, str]
+    tags: dict[str, str] = field(default_factory=dict)
     role: str | None = None
     size: int | None = None
     identifier: str = field(default_factory=lambda: new_id().upper())

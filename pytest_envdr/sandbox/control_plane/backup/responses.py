@@ -125,12 +125,15 @@ class BackupResponses(BackupResponse):
         """Newest first, of the last 30 days."""
         given = self._given()
         oldest = self.sandbox.placed().now() - KEPT
-        rows = [job.shown() for job in self.sandbox.state.jobs.values() if job.created >= oldest]
+        arn, state = given.get(BY_RESOURCE), given.get("ByState")
+        rows = [
+            job.shown()
+            for job in self.sandbox.state.jobs.values()
+            if job.created >= oldest and arn in (None, job.resource) and state in (None, job.state)
+        ]
         equal = {
-            BY_RESOURCE: "ResourceArn",
             BY_TYPE: "ResourceType",
             BY_ACCOUNT: "AccountId",
-            "ByState": "State",
             "ByBackupVaultName": "BackupVaultName",
             "ByParentJobId": "ParentJobId",
         }

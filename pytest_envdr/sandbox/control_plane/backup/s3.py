@@ -60,6 +60,8 @@ class Buckets:
         """Begin to write a recovery point into a bucket."""
         wanted, world = s3_restore.order(job.metadata), self._world
         bucket = s3_restore.destination(world.account, world.region, wanted, content)
+        if job.tags and wanted.new:
+            backend(world.account).put_bucket_tagging(bucket.name, job.tags)
 
         def act(progress: Progress) -> s3_restore.Outcome:
             return s3_restore.write(world.account, bucket, wanted, content, progress)
