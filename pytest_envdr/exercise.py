@@ -222,7 +222,7 @@ class Exercise:
     def _open(self) -> None:
         path = self._settings.stack
         if path is not None:
-            self.stack = stack.read(path)
+            self.stack = self._chosen(stack.read(path))
             guard.check_endpoint(self.stack)
         self._events = events.EventLog(self.directory, self.id, self.clock)
         ephemeral = None
@@ -265,9 +265,16 @@ class Exercise:
         chosen = {"speed": self._settings.speed, "tenants": self._settings.tenants}
         given: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
         sandbox = self._held.enter_context(Sandbox(**given, on_progress=self._teller.line))
-        self.stack = stack.read(sandbox.stack)
+        self.stack = self._chosen(stack.read(sandbox.stack))
         guard.check_endpoint(self.stack)
         return Ephemeral.of(sandbox.pid)
+
+    def _chosen(self, found: Stack) -> Stack:
+        """The stack with the tenant that the user chose instead of its own."""
+        slug = self._settings.tenant
+        if slug is None or found.drill_tenant is None:
+            return found
+        return found.model_copy(update={"drill_tenant": found.drill_tenant.model_copy(update={"slug": slug})})
 
     def _take_hold(self, ephemeral: Ephemeral | None) -> None:
         """Lock the target's journal, look that nothing is owed there, and that the credentials are the account's."""
