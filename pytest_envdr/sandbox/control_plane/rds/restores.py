@@ -223,6 +223,9 @@ def _settings(source: Instance, wanted: Mapping[str, Any], allocated: int) -> di
     for name in TAKEN:
         if name not in SETS_NOTHING and wanted.get(name) is not None:
             settings[name] = wanted[name]
+    if str(settings.get("option_group_name", "")).startswith("default:"):
+        # RDS has its default option groups from the start; moto gives their names, and knows no such group.
+        del settings["option_group_name"]
     return {name: value for name, value in settings.items() if value is not None}
 
 
