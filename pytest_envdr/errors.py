@@ -32,6 +32,7 @@ PACKAGES = {
     "mariadbd": "mariadb-server-core",
     "mariadb-install-db": "mariadb-server-core",
     "mariadb": "mariadb-client",
+    "mariadb-binlog": "mariadb-client",
     "redis-server": "redis-tools",
     "haproxy": "haproxy",
     "php": "php-cli php-mysql php-redis php-mbstring php-xml",

@@ -14,7 +14,7 @@ from pathlib import Path
 from pytest_envdr.errors import MissingProgram
 from pytest_envdr.settings import search_path
 
-ON_PATH = ("setpriv", "mariadbd", "mariadb-install-db", "mariadb", "haproxy", "php")
+ON_PATH = ("setpriv", "mariadbd", "mariadb-install-db", "mariadb", "mariadb-binlog", "haproxy", "php")
 SYSTEM = "/usr/local/bin:/usr/bin:/bin"
 LARAVEL = (Path("/usr/share/php/Illuminate/autoload.php"), Path("/usr/share/php/Illuminate/Redis"))
 EXTENSIONS = {"pdo_mysql", "redis", "mbstring", "dom"}

@@ -14,18 +14,17 @@ import os
 import re
 import secrets
 import shutil
-import signal
 import subprocess
 from typing import TYPE_CHECKING
 
 import pymysql
 
 from pytest_envdr.errors import MissingProgram
-from pytest_envdr.sandbox.data_plane.process import Process
+from pytest_envdr.sandbox.data_plane.process import Server
 from pytest_envdr.settings import search_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from pymysql.connections import Connection
@@ -34,6 +33,9 @@ if TYPE_CHECKING:
 PORT = 3306
 ADMIN = "rdsadmin"
 """The account by which the operator (RDS: AWS) looks after the server. The customer's is the master user."""
+
+HISTORY = "history"
+"""The file in the data directory that names the history of the server; see `mariadb_archive`."""
 
 SIZE = (
     "--innodb-buffer-pool-size=32M",
@@ -123,57 +125,79 @@ def create_database(name: str) -> str:
     return f"CREATE DATABASE IF NOT EXISTS `{quoted}` CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci"
 
 
-class MariaDB:
+def begin_history(data: Path) -> None:
+    """Give a data directory a history of its own; see `mariadb_archive`."""
+    (data / HISTORY).write_text(secrets.token_hex(8))
+
+
+class MariaDB(Server):
     """A server over a data directory, which may be started again and again.
 
     Attributes:
         data: the data directory; `mariadbd`'s output goes to `<data>.log`.
         address: where it listens, at port 3306.
+        operator_password: the password of `ADMIN`.
+        variables: system variables by name that hold from the next start on, over `OPTIONS`: a parameter group. See
+            `mariadb_variables`.
     """
 
-    def __init__(self, data: Path, *, address: str, server_id: int = 1) -> None:
+    def __init__(
+        self, data: Path, *, address: str, server_id: int = 1, variables: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(f"MariaDB at {address}")
         self.data = data
         self.address = address
+        self.operator_password = secrets.token_hex(16)
+        self.variables = dict(variables or {})
         self._server_id = server_id
-        self._password = secrets.token_hex(16)
-        self._process: Process | None = None
+        self._log_begins = 0
 
     @property
     def log(self) -> Path:
         return self.data.with_name(f"{self.data.name}.log")
 
     @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process else None
+    def history(self) -> str:
+        """The name of the chain of transactions that the server's binary log is part of; made at the first start.
+
+        It is in the data directory, and so in each copy: see `mariadb_archive`.
+        """
+        return (self.data / HISTORY).read_text()
 
     def start(self, statements: Iterable[str] = (), *, options: Iterable[str] = ()) -> None:
         """Start without waiting for it to be ready. `statements` are run before the first client is let in."""
+        if not (self.data / HISTORY).exists():
+            begin_history(self.data)
+        self._log_begins = self.log.stat().st_size if self.log.exists() else 0
         command = [
             program("mariadbd"),
             "--no-defaults",
             *as_user(),
+            *OPTIONS,
+            *options,
+            *(f"--{name}={value}" for name, value in self.variables.items()),
+            # Last, so that nothing before holds over them.
             f"--datadir={self.data}",
             f"--bind-address={self.address}",
             f"--port={PORT}",
             f"--server-id={self._server_id}",
             f"--init-file={self._init_file(statements)}",
-            *OPTIONS,
-            *options,
         ]
-        with self.log.open("ab") as output:
-            self._process = Process.start(
-                command, name=f"MariaDB at {self.address}", cwd=self.data, env={}, output=output
-            )
+        self._run(command, cwd=self.data)
 
-    def wait_until_ready(self, *, deadline: float) -> None:
-        """Raises PartFailed where it exits or does not answer within `deadline` seconds."""
-        if self._process:
-            self._process.wait_until_ready(lambda: self.answers(timeout=deadline), deadline=deadline, log=self.log)
+    def errors(self) -> list[str]:
+        """What the server has complained of since it was last started: why it ended, where it did by itself."""
+        if not self.log.exists():
+            return []
+        with self.log.open("rb") as log:
+            log.seek(self._log_begins)
+            lines = log.read().decode(errors="replace").splitlines()
+        return [line.partition("[ERROR] ")[2] for line in lines if "[ERROR] " in line]
 
     def answers(self, *, timeout: float) -> bool:
         """Whether it logs the operator in and answers a query within `timeout` seconds each. Blocks that long."""
         try:
-            with self.connect(ADMIN, self._password, timeout=timeout) as connection, connection.cursor() as cursor:
+            with self.connect_as_operator(timeout=timeout) as connection, connection.cursor() as cursor:
                 cursor.execute("SELECT 1")
                 return cursor.fetchone() == (1,)
         except (pymysql.MySQLError, OSError):
@@ -181,10 +205,14 @@ class MariaDB:
 
     def execute(self, statements: Iterable[str], *, timeout: float) -> None:
         """Run statements as the operator, not written to the binary log."""
-        with self.connect(ADMIN, self._password, timeout=timeout) as connection, connection.cursor() as cursor:
+        with self.connect_as_operator(timeout=timeout) as connection, connection.cursor() as cursor:
             cursor.execute("SET sql_log_bin = 0")
             for statement in statements:
                 cursor.execute(statement)
+
+    def connect_as_operator(self, *, timeout: float) -> Connection[Cursor]:
+        """A connection with all privileges."""
+        return self.connect(ADMIN, self.operator_password, timeout=timeout)
 
     def connect(self, user: str, password: str, *, timeout: float, database: str | None = None) -> Connection[Cursor]:
         """A connection over the network, as every client has it."""
@@ -203,38 +231,10 @@ class MariaDB:
             write_timeout=timeout,
         )
 
-    def exit_code(self) -> int | None:
-        """None while it runs; 0 where it was never started."""
-        return self._process.exit_code() if self._process else 0
-
-    def freeze(self) -> None:
-        """Stop it in its tracks, as a storage snapshot or a hang does."""
-        self._signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Let it run on."""
-        self._signal(signal.SIGCONT)
-
-    def kill(self) -> None:
-        """SIGKILL; `exit_code` tells when it is gone."""
-        self._signal(signal.SIGKILL)
-
-    def terminate(self) -> None:
-        """Ask it to shut down cleanly; `exit_code` tells when it has."""
-        self._signal(signal.SIGTERM)
-        self._signal(signal.SIGCONT)
-
     def stop(self, *, grace: float = 0.0) -> None:
-        """Shut down within `grace` seconds, else kill. Blocks. Idempotent."""
-        if self._process:
-            self._process.stop(grace=grace)
-            self._process = None
+        super().stop(grace=grace)
         with contextlib.suppress(FileNotFoundError):
             self._init_path.unlink()
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process:
-            self._process.signal(number)
 
     @property
     def _init_path(self) -> Path:
@@ -246,7 +246,7 @@ class MariaDB:
         lines = [
             "SET sql_log_bin = 0",
             f"CREATE USER IF NOT EXISTS {admin}",
-            f"ALTER USER {admin} IDENTIFIED BY {_quoted(self._password)}",
+            f"ALTER USER {admin} IDENTIFIED BY {_quoted(self.operator_password)}",
             f"GRANT ALL PRIVILEGES ON *.* TO {admin} WITH GRANT OPTION",
             *statements,
         ]

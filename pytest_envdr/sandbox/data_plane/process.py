@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, TYPE_CHECKING, Self
 
@@ -116,3 +117,67 @@ class Process:
             if time.monotonic() > end:
                 raise PartFailed.not_ready(self.name, deadline, log)
             pause(0.01)
+
+
+class Server(ABC):
+    """A program that answers at an address, and may be started again and again."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._process: Process | None = None
+
+    @property
+    @abstractmethod
+    def log(self) -> Path:
+        """Where its output goes."""
+
+    @abstractmethod
+    def answers(self, *, timeout: float) -> bool:
+        """Whether it answers a client's question within `timeout` seconds. Blocks that long."""
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    def wait_until_ready(self, *, deadline: float) -> None:
+        """Raises PartFailed where it exits or does not answer within `deadline` seconds."""
+        if self._process:
+            self._process.wait_until_ready(lambda: self.answers(timeout=deadline), deadline=deadline, log=self.log)
+
+    def exit_code(self) -> int | None:
+        """None while it runs; 0 where it was never started."""
+        return self._process.exit_code() if self._process else 0
+
+    def freeze(self) -> None:
+        """Stop it in its tracks, as a storage snapshot or a hang does."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it run on."""
+        self._signal(signal.SIGCONT)
+
+    def terminate(self) -> None:
+        """Ask it to shut down cleanly; `exit_code` tells when it has."""
+        self._signal(signal.SIGTERM)
+        self._signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """SIGKILL; `exit_code` tells when it is gone."""
+        self._signal(signal.SIGKILL)
+
+    def stop(self, *, grace: float = 0.0) -> None:
+        """Shut down within `grace` seconds, else kill. Blocks. Idempotent."""
+        if self._process:
+            self._process.stop(grace=grace)
+            self._process = None
+
+    def _run(self, command: Sequence[str], *, cwd: Path, executable: str | None = None) -> None:
+        """Start it, without waiting for it to be ready. See `Process.start`."""
+        with self.log.open("ab") as output:
+            self._process = Process.start(
+                command, name=self._name, cwd=cwd, env={}, output=output, executable=executable
+            )
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process:
+            self._process.signal(number)

@@ -8,13 +8,12 @@ from __future__ import annotations
 import functools
 import re
 import shutil
-import signal
 import socket
 import subprocess
 from typing import TYPE_CHECKING
 
 from pytest_envdr.errors import MissingProgram
-from pytest_envdr.sandbox.data_plane.process import Process
+from pytest_envdr.sandbox.data_plane.process import Server
 from pytest_envdr.settings import search_path
 
 if TYPE_CHECKING:
@@ -48,25 +47,21 @@ def version() -> str:
     return found.group(1) if found else answer.stdout.strip()
 
 
-class Redis:
-    """A server that may be started again; `directory` holds its log.
+class Redis(Server):
+    """A server that may be started again, empty each time; `directory` holds its log.
 
     Attributes:
         address: where it listens, at port 6379.
     """
 
     def __init__(self, directory: Path, *, address: str) -> None:
+        super().__init__(f"Redis at {address}")
         self.directory = directory
         self.address = address
-        self._process: Process | None = None
 
     @property
     def log(self) -> Path:
         return self.directory / "redis.log"
-
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process else None
 
     def start(self) -> None:
         """Start, empty, without waiting for it to be ready."""
@@ -81,20 +76,7 @@ class Redis:
             "--protected-mode": "no",
         }
         command = [NAME, *(word for option in options.items() for word in option)]
-        with self.log.open("ab") as output:
-            self._process = Process.start(
-                command,
-                name=f"Redis at {self.address}",
-                cwd=self.directory,
-                env={},
-                output=output,
-                executable=program(),
-            )
-
-    def wait_until_ready(self, *, deadline: float) -> None:
-        """Raises PartFailed where it exits or does not answer within `deadline` seconds."""
-        if self._process:
-            self._process.wait_until_ready(lambda: self.answers(timeout=deadline), deadline=deadline, log=self.log)
+        self._run(command, cwd=self.directory, executable=program())
 
     def answers(self, *, timeout: float) -> bool:
         """Whether it answers PING with PONG within `timeout` seconds. Blocks that long."""
@@ -105,34 +87,3 @@ class Redis:
                 return connection.recv(16).startswith(b"+PONG")
         except OSError:
             return False
-
-    def exit_code(self) -> int | None:
-        """None while it runs; 0 where it was never started."""
-        return self._process.exit_code() if self._process else 0
-
-    def freeze(self) -> None:
-        """Stop it in its tracks, as a hang does."""
-        self._signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Let it run on."""
-        self._signal(signal.SIGCONT)
-
-    def terminate(self) -> None:
-        """Ask it to shut down; `exit_code` tells when it has."""
-        self._signal(signal.SIGTERM)
-        self._signal(signal.SIGCONT)
-
-    def kill(self) -> None:
-        """SIGKILL; `exit_code` tells when it is gone."""
-        self._signal(signal.SIGKILL)
-
-    def stop(self) -> None:
-        """Kill it: there is nothing to be saved. Blocks until it is gone. Idempotent."""
-        if self._process:
-            self._process.stop(grace=0.0)
-            self._process = None
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process:
-            self._process.signal(number)
