@@ -19,6 +19,7 @@ from pytest_envdr.sandbox import api
 from pytest_envdr.sandbox.control_loop import ControlLoop
 from pytest_envdr.sandbox.control_plane import (
     application_autoscaling,
+    backup,
     cloudwatch,
     ecs,
     elasticache,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 SERVICES = {
     "rds": rds,
+    "backup": backup,
     "elasticache": elasticache,
     "elbv2": elbv2,
     "ecs": ecs,

@@ -168,9 +168,12 @@ ELSEWHERE = {
     ("elasticache", "DescribeReplicationGroups"),
     ("rds", "DescribeDBSnapshots"),
     ("rds", "DescribeDBInstanceAutomatedBackups"),
+    ("backup", "DescribeBackupJob"),
+    ("backup", "DescribeRestoreJob"),
 }
 """Proven in tests/sandbox/control_plane: in test_elasticache.py, for the embedded stack has no replication group; in
-test_rds_automated_backups.py, for what is not made, or made no more, shows only in the course of time."""
+test_rds_automated_backups.py, for what is not made, or made no more, shows only in the course of time; in
+test_backup_rds.py, where each job is watched with its server frozen."""
 
 
 def _calm(stack: Stack) -> bool:

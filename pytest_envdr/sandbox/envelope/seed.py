@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_envdr.sandbox.envelope import buckets, monitoring, network, services, stack_file, stores
+from pytest_envdr.sandbox.envelope import backups, buckets, monitoring, network, services, stack_file, stores
 from pytest_envdr.sandbox.envelope.account import Account
 from pytest_envdr.sandbox.envelope.names import CLUSTER, IMAGE, SERVICES
 
@@ -30,11 +30,14 @@ def build(world: World, version: str, report: Callable[[str], None], *, tenants:
     places = stores.create(account, net)
     report("tenants' buckets")
     buckets.create(account, tenants)
+    plan = backups.create(account)
     report("services")
     services.create_services(account, net, places, balancers)
     _wait_until_steady(account, balancers, report)
     monitoring.create_alarms(account, topic, balancers)
     stores.begin_backups(account)
+    report("first backups")
+    backups.complete(account, plan)
     return stack_file.render(
         world, topic=topic, queue=queue, balancers=balancers, version=version, tenant_count=tenants
     )

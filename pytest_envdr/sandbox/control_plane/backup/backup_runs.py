@@ -60,7 +60,7 @@ class BackupRuns:
     def _begin(self, job: BackupJob, now: datetime) -> None:
         try:
             require_role(job.role, exists=self._backend.role_exists)
-            if any(o.resource == job.resource and o.state == "RUNNING" for o in self._backend.state.active.values()):
+            if job.resource in self._running():
                 raise NotYet("Another job is running on the resource.")
             job.capture = self._backend.kind_of(job.resource).capture(job, self._previous(job))
         except NotYet as later:
@@ -71,6 +71,10 @@ class BackupRuns:
             job.end("FAILED", now, message=str(failure), category=failure.category)
         else:
             job.state, job.message, job.started = "RUNNING", None, now
+
+    def _running(self) -> set[str]:
+        """The resources that are being backed up."""
+        return {job.resource for job in self._backend.state.active.values() if job.state == "RUNNING"}
 
     def _previous(self, job: BackupJob) -> Content | None:
         """The data of the resource's newest recovery point."""

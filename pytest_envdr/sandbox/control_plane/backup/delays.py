@@ -6,11 +6,11 @@ small resources, so that states are seen, and in their order.
 
 from __future__ import annotations
 
-CREATED = 5.0
+CREATED = 3.0
 """From the request until a job is PENDING."""
-PENDING = 5.0
+PENDING = 3.0
 """From then until it is RUNNING."""
-RUNNING = 20.0
+RUNNING = 15.0
 """How long a job runs at least; longer if its data take longer."""
 RETRY = 60.0
 """Between two attempts to start within the start window (StartBackupJob: "at least every 10 minutes")."""

@@ -86,12 +86,12 @@ def record_daily(
         ]
 
 
-def run_plan(world: World, plan: str) -> list[BackupJob]:
-    """Make the jobs of all of a plan's rules now, as if they had come due."""
+def run_plan(world: World, plan: str, *, type_: str | None = None) -> list[BackupJob]:
+    """Make the jobs of all of a plan's rules now, as if they had come due; `type_` for resources of one type only."""
     backend = _backend(world)
     with backend_lock:
         found = backend.plan(plan)
-        return [job for rule in found.backup_plan["Rules"] for job in run_rule(backend, found, rule)]
+        return [job for rule in found.backup_plan["Rules"] for job in run_rule(backend, found, rule, type_)]
 
 
 def _backend(world: World) -> SandboxBackup:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pytest_envdr.sandbox.control_plane.backup.resources import type_of
 from pytest_envdr.sandbox.control_plane.backup.schedule import schedule_of
 
 if TYPE_CHECKING:
@@ -31,14 +32,18 @@ def run_due(backend: SandboxBackup, now: datetime) -> None:
             run_rule(backend, plan, rules[position])
 
 
-def run_rule(backend: SandboxBackup, plan: Plan, rule: dict[str, Any]) -> list[BackupJob]:
-    """A job for each resource that the plan selects, as its schedule makes them."""
+def run_rule(backend: SandboxBackup, plan: Plan, rule: dict[str, Any], type_: str | None = None) -> list[BackupJob]:
+    """A job for each resource (of one type, if so) that the plan selects, as its schedule makes them."""
     plan.last_execution_date = backend.placed().now().timestamp()  # type: ignore[assignment]
     if rule["TargetBackupVaultName"] not in backend.vaults:
         return []
     selections = backend.state.selections.get(plan.backup_plan_id, {}).values()
     chosen = {arn: one.role for one in selections for arn in one.resources(backend.kinds.values())}
-    return [backend.order(_wanted(plan, rule, arn, role), created_by(plan, rule)) for arn, role in chosen.items()]
+    return [
+        backend.order(_wanted(plan, rule, arn, role), created_by(plan, rule))
+        for arn, role in chosen.items()
+        if type_ in (None, type_of(arn))
+    ]
 
 
 def created_by(plan: Plan, rule: dict[str, Any]) -> dict[str, Any]:
@@ -56,7 +61,6 @@ def created_by(plan: Plan, rule: dict[str, Any]) -> dict[str, Any]:
 
 
 def _wanted(plan: Plan, rule: dict[str, Any], arn: str, role: str) -> dict[str, Any]:
-    type_ = "S3" if arn.startswith("arn:aws:s3:") else "RDS"
     settings = {
         one["ResourceType"]: one["BackupOptions"] for one in plan.backup_plan.get("AdvancedBackupSettings") or []
     }
@@ -68,5 +72,5 @@ def _wanted(plan: Plan, rule: dict[str, Any], arn: str, role: str) -> dict[str, 
         "CompleteWindowMinutes": rule.get("CompletionWindowMinutes"),
         "Lifecycle": rule.get("Lifecycle"),
         "RecoveryPointTags": rule.get("RecoveryPointTags"),
-        "BackupOptions": settings.get(type_),
+        "BackupOptions": settings.get(type_of(arn)),
     }

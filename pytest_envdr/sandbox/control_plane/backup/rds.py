@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 SNAPSHOT_TYPE = "awsbackup"
 NOT_NOW = "InvalidDBInstanceState"
 """The error of an instance that cannot be copied at the moment: it is stopped, rebooting, ..."""
-READY = frozenset({"available", "backing-up", "storage-optimization"})
-MADE = READY | {"modifying"}
+MADE = frozenset({"available", "backing-up", "modifying", "storage-optimization"})
+"""Statuses in which a restored instance is there."""
 BROKEN = frozenset(
     {
         "failed",
@@ -65,8 +65,6 @@ class Databases:
         instance = self._instance(job.resource)
         if instance is None:
             raise JobFailed(f"The resource {job.resource} does not exist.", "ResourceNotFound")
-        if instance.status not in READY:
-            raise NotYet(f"Instance {instance.db_instance_identifier} is {instance.status}.")
         identifier = f"{SNAPSHOT_TYPE}:job-{job.identifier}"
         metadata = rds_metadata.describe(instance, identifier)
         try:

@@ -15,6 +15,8 @@ from pytest_envdr.sandbox.control_plane.backup.paging import chosen, page
 from pytest_envdr.sandbox.control_plane.extension import backend_lock
 
 if TYPE_CHECKING:
+    from moto.backup.models import Vault
+
     from pytest_envdr.sandbox.control_plane.backup.backend import SandboxBackup
     from pytest_envdr.sandbox.control_plane.backup.recovery_points import RecoveryPoint
 
@@ -87,7 +89,10 @@ class BackupResponses(BackupResponse):
         del self.sandbox.state.selections[given["BackupPlanId"]][given["SelectionId"]]
         return EmptyResult()
 
-    # Vault notifications
+    # Vaults
+
+    def describe_backup_vault(self) -> ActionResult:
+        return ActionResult({"VaultType": "BACKUP_VAULT", **self._vault().to_list_dict()})
 
     def put_backup_vault_notifications(self) -> EmptyResult:
         given = self._given()
@@ -97,14 +102,14 @@ class BackupResponses(BackupResponse):
         return EmptyResult()
 
     def get_backup_vault_notifications(self) -> ActionResult:
-        vault = self.sandbox.vault(self._given()["BackupVaultName"])
+        vault = self._vault()
         known = self.sandbox.state.notifications.get(vault.backup_vault_name)
         answer = {"BackupVaultName": vault.backup_vault_name, "BackupVaultArn": vault.backup_vault_arn}
         told = {"SNSTopicArn": known.topic, "BackupVaultEvents": list(known.events)} if known else {}
         return ActionResult(answer | told)
 
     def delete_backup_vault_notifications(self) -> EmptyResult:
-        vault = self.sandbox.vault(self._given()["BackupVaultName"])
+        vault = self._vault()
         self.sandbox.state.notifications.pop(vault.backup_vault_name, None)
         return EmptyResult()
 
@@ -228,6 +233,9 @@ class BackupResponses(BackupResponse):
 
     def _given(self) -> dict[str, Any]:
         return {name: value for name, value in self._get_params().items() if value is not None}
+
+    def _vault(self) -> Vault:
+        return self.sandbox.vault(self._given()["BackupVaultName"])
 
     def _point(self) -> RecoveryPoint:
         given = self._given()
