@@ -11,6 +11,7 @@ from pytest_envdr.sandbox.control_plane.extension import backend_lock, moto_urls
 from pytest_envdr.sandbox.control_plane.rds import (
     automated_backups,
     modifications,
+    parameters,
     quotas,
     restores,
     snapshots,
@@ -20,7 +21,10 @@ from pytest_envdr.sandbox.control_plane.rds.instance import Instance
 from pytest_envdr.sandbox.data_plane.mariadb import version
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import ModuleType
+
+    from moto.rds.models import DBParameterGroup
 
     from pytest_envdr.sandbox.control_plane.rds.automated_backups import AutomatedBackup
     from pytest_envdr.sandbox.control_plane.rds.instance import Origin
@@ -84,6 +88,8 @@ class SandboxRDS(RDSBackend):
     def modify_db_instance(self, db_instance_identifier: str, db_kwargs: dict[str, Any]) -> DBInstance:
         with backend_lock:
             instance = self._ours(db_instance_identifier)
+            if db_kwargs.get("db_parameter_group_name"):
+                parameters.find(self, db_kwargs["db_parameter_group_name"])
             at_once = modifications.request(self, instance, dict(db_kwargs))
             if at_once.get("master_user_password"):
                 instance.new_password = at_once["master_user_password"]
@@ -91,7 +97,9 @@ class SandboxRDS(RDSBackend):
 
     def reboot_db_instance(self, db_instance_identifier: str) -> DBInstance:
         with backend_lock:
-            instance = self._in_state(db_instance_identifier, statuses.AVAILABLE)
+            instance = self._ours(db_instance_identifier)
+            if instance.status != statuses.INCOMPATIBLE_PARAMETERS:
+                self._in_state(db_instance_identifier, statuses.AVAILABLE)
             instance.status, instance.reboot_requested = statuses.REBOOTING, True
             return instance
 
@@ -220,6 +228,31 @@ class SandboxRDS(RDSBackend):
     ) -> Instance:
         with backend_lock:
             return restores.to_point_in_time(self, source_db_identifier, target_db_identifier, overrides)
+
+    def create_db_parameter_group(self, db_parameter_group_kwargs: dict[str, Any]) -> DBParameterGroup:
+        with backend_lock:
+            parameters.check_new(db_parameter_group_kwargs)
+            return super().create_db_parameter_group(db_parameter_group_kwargs)
+
+    def copy_db_parameter_group(  # type: ignore[override]
+        self, source_db_parameter_group_identifier: str, **more: Any
+    ) -> DBParameterGroup:
+        with backend_lock:
+            name = source_db_parameter_group_identifier.rpartition(":")[2]
+            parameters.find(self, name)
+            return super().copy_db_parameter_group(name, **more)
+
+    def modify_db_parameter_group(
+        self, db_parameter_group_name: str, db_parameter_group_parameters: Iterable[dict[str, Any]]
+    ) -> DBParameterGroup:
+        wanted = list(db_parameter_group_parameters)
+        parameters.check_values(wanted)
+        with backend_lock:
+            return parameters.set_all(self, db_parameter_group_name, wanted)
+
+    def delete_db_parameter_group(self, db_parameter_group_name: str) -> DBParameterGroup:
+        with backend_lock:
+            return parameters.delete(self, db_parameter_group_name)
 
     def create_db_instance_read_replica(self, db_kwargs: dict[str, Any]) -> DBInstance:
         raise NotImplementedError("read replicas")

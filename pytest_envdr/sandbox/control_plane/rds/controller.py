@@ -7,7 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from pytest_envdr.sandbox.control_plane.extension import backend_lock
-from pytest_envdr.sandbox.control_plane.rds import automated_backups, events, modifications, statuses
+from pytest_envdr.sandbox.control_plane.rds import (
+    automated_backups,
+    events,
+    modifications,
+    parameters,
+    statuses,
+    variables,
+)
 from pytest_envdr.sandbox.control_plane.rds.backups import Backups
 from pytest_envdr.sandbox.control_plane.rds.machine import Machine, RestoreImpossible
 from pytest_envdr.sandbox.data_plane.watch import Condition
@@ -69,7 +76,9 @@ class Controller:
 
     def _want(self, instance: Instance, machine: Machine) -> None:
         """From the status that a request left to what is wanted of the machine."""
-        if instance.status in {statuses.STOPPING, statuses.STOPPED, statuses.DELETING}:
+        if instance.status in statuses.DEAD:
+            machine.down()
+        elif instance.status in {statuses.STOPPING, statuses.STOPPED, statuses.DELETING}:
             # A snapshot that was asked for before, or a final one, is still taken.
             if not self._backups.busy(instance.dbi_resource_id):
                 machine.down()
@@ -89,6 +98,9 @@ class Controller:
             log.error("%s: %s", instance.db_instance_identifier, machine.failure)
             impossible = isinstance(machine.failure, RestoreImpossible)
             instance.status = statuses.INCOMPATIBLE_RESTORE if impossible else statuses.FAILED
+        elif machine.refuses and instance.status in BECOMING_AVAILABLE:
+            own = parameters.values(instance) != variables.DEFAULTS
+            instance.status = statuses.INCOMPATIBLE_PARAMETERS if own else statuses.FAILED
         elif machine.condition is Condition.DOWN and instance.status == statuses.STOPPING:
             self._become(instance, statuses.STOPPED, events.STOPPED)
         elif machine.condition is Condition.DOWN and instance.status == statuses.DELETING:
@@ -114,6 +126,9 @@ class Controller:
             self._become(instance, statuses.AVAILABLE, BECOMING_AVAILABLE[instance.status])
             automated_backups.follow(self._backend, instance)
             self._backups.begin_due(instance)
+        adjustments = parameters.to_set(instance)
+        if adjustments:
+            machine.adjust(adjustments)
 
     def _tell_restored(self, instance: Instance, origin: Origin) -> None:
         self._backend.events.append(events.told("restoration", origin.event, origin.about or instance))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from moto.rds.models import DBInstance
 
-from pytest_envdr.sandbox.control_plane.rds import modifications, statuses
+from pytest_envdr.sandbox.control_plane.rds import modifications, parameters, statuses
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -63,6 +63,9 @@ class Instance(DBInstance):
         backup: its automated backup, while its retention period is not 0.
         backup_tags: what that is to be tagged with.
         pending: what ModifyDBInstance asked for and was not applied, in snake case.
+        in_effect: the parameters that its server runs with; None before its first start.
+        group_in_effect: the parameter group that it was last started with.
+        refused: parameters that the running server did not take.
         modify_at: when (monotonic) the control loop goes on with applying it; None while it waits.
     """
 
@@ -79,6 +82,9 @@ class Instance(DBInstance):
         self.backup_tags: list[dict[str, str]] = []
         self.pending: dict[str, Any] = {}
         self.modify_at: float | None = None
+        self.in_effect: dict[str, str] | None = None
+        self.group_in_effect: str | None = None
+        self.refused: set[str] = set()
         self._scaled = backend.world.scaled if backend.world else float
         self._not_before = time.monotonic() + (self._scaled(RESTORE_SECONDS) if origin else 0.0)
         self._initializing: tuple[float, float] | None = None
@@ -91,6 +97,12 @@ class Instance(DBInstance):
     def endpoint(self) -> dict[str, Any] | None:  # type: ignore[override]
         """RDS shows none before there is one."""
         return {"Address": self.host, "Port": self.port} if self.reachable else None
+
+    @property
+    def db_parameter_group_status_list(self) -> list[dict[str, str]]:
+        """Its parameter group, and whether the server runs with what that says."""
+        [group] = self.db_parameter_groups()
+        return [{"DBParameterGroupName": group.name, "ParameterApplyStatus": parameters.status(self)}]
 
     @property
     def latest_restorable_time(self) -> datetime | None:  # type: ignore[override]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import logging
 import shutil
 import subprocess
 import threading
@@ -13,13 +14,17 @@ from typing import TYPE_CHECKING
 import pymysql
 
 from pytest_envdr.errors import EnvdrError, PartFailed
+from pytest_envdr.sandbox.control_plane.extension import backend_lock
+from pytest_envdr.sandbox.control_plane.rds import parameters
 from pytest_envdr.sandbox.data_plane import mariadb_snapshot
 from pytest_envdr.sandbox.data_plane.mariadb import MariaDB, create_database, master_user
+from pytest_envdr.sandbox.data_plane.mariadb_archive import Archive, restore
 from pytest_envdr.sandbox.data_plane.mariadb_template import EMPTY, lay_out
+from pytest_envdr.sandbox.data_plane.mariadb_variables import set_variables
 from pytest_envdr.sandbox.data_plane.watch import Condition, Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Mapping
     from concurrent.futures import Executor
     from datetime import datetime
     from pathlib import Path
@@ -32,9 +37,12 @@ HANG_SECONDS = 30.0
 PATIENCE = 3.0
 """... but never fewer wall seconds than these, which a busy machine may well take."""
 STATEMENT_SECONDS = 10.0
+STARTS = 3
+"""After so many starts that failed it is not started again."""
 OWN_DATABASES = frozenset({"mysql", "sys", "performance_schema"})
 """The server's own, whose tables may be Aria's."""
 
+log = logging.getLogger("envdr.sandbox")
 _server_ids = itertools.count(1)
 
 
@@ -49,9 +57,11 @@ class Machine:
         self._pool = pool
         self._laid_out = _in_background(_filling(world, instance, data))
         patience = max(world.scaled(HANG_SECONDS), PATIENCE)
-        self._first = _First(self.server, _first_statements(instance))
+        self._first = _First(self.server, instance)
         self._watch = Watch(self._first, pool, patience=patience)
         self._setting: Future[None] | None = None
+        self._adjusting: Future[None] | None = None
+        self._instance = instance
         self._password = instance.password
         self.failure: BaseException | None = None
 
@@ -63,6 +73,11 @@ class Machine:
     def laying_out(self) -> bool:
         """Whether its storage is still being made."""
         return not self._laid_out.done()
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the server ended by itself each time that it was started, before it ever answered."""
+        return self._first.failures >= STARTS and self._watch.condition is Condition.DOWN
 
     @property
     def setting_password(self) -> bool:
@@ -88,6 +103,7 @@ class Machine:
         self._watch.down()
 
     def reboot(self) -> None:
+        self._first.failures = 0
         self._watch.restart()
 
     def set_password(self, user: str, password: str) -> None:
@@ -106,8 +122,6 @@ class Machine:
         Raises:
             PartFailed: they could not be archived.
         """
-        from pytest_envdr.sandbox.data_plane.mariadb_archive import Archive
-
         return Archive(archive).ship(self.server)
 
     def _take(self, target: Path) -> datetime:
@@ -117,6 +131,25 @@ class Machine:
             return mariadb_snapshot.take(self.server, target)
         finally:
             self._first.excused = False
+
+    def adjust(self, variables: Mapping[str, str]) -> None:
+        """Have variables of the running server set, in the background, unless that is being done already."""
+        if self._adjusting is None or self._adjusting.done():
+            self._adjusting = self._pool.submit(self._adjust, dict(variables))
+
+    def _adjust(self, variables: dict[str, str]) -> None:
+        for name, value in variables.items():
+            try:
+                refused = set_variables(self.server, {name: value})
+            except PartFailed as error:
+                log.warning("%s: %s", self._instance.db_instance_identifier, error)
+                refused = (name,)
+            with backend_lock:
+                if refused:
+                    # The next start shows whether the server takes it at all.
+                    self._instance.refused.add(name)
+                elif self._instance.in_effect is not None:
+                    self._instance.in_effect[name] = value
 
     def close(self) -> None:
         """End the server and discard its storage. Idempotent."""
@@ -144,12 +177,6 @@ def _restore(origin: Origin, data: Path, address: str) -> None:
     unrestorable = [path for path in origin.snapshot.glob("*/*.MAI") if path.parent.name not in OWN_DATABASES]
     if unrestorable:
         raise RestoreImpossible(f"Only InnoDB can be restored, and this is Aria's: {unrestorable[0]}")
-    try:
-        from pytest_envdr.sandbox.data_plane.mariadb_archive import Archive, restore
-    except ImportError:
-        mariadb_snapshot.lay_out(origin.snapshot, data)
-        return
-
     archive = Archive(origin.archive) if origin.archive else None
     restore(origin.snapshot, data, address=address, archive=archive, until=origin.until)
 
@@ -173,21 +200,27 @@ class _First:
 
     Attributes:
         excused: whether it need not answer for now.
+        failures: how often it was started in a row without answering ever after.
     """
 
-    def __init__(self, server: MariaDB, statements: Iterable[str]) -> None:
+    def __init__(self, server: MariaDB, instance: Instance) -> None:
         self.excused = False
+        self.failures = 0
         self._server = server
-        self._statements = tuple(statements)
+        self._instance = instance
+        self._statements = _first_statements(instance)
 
     def start(self) -> None:
+        self.failures += 1
+        with backend_lock:
+            self._server.variables = parameters.boot(self._instance)
         self._server.start(self._statements)
 
     def answers(self, *, timeout: float) -> bool:
         excused = self.excused
         answered = self._server.answers(timeout=timeout)
         if answered:
-            self._statements = ()
+            self._statements, self.failures = [], 0
         return answered or excused or self.excused
 
     def exit_code(self) -> int | None:

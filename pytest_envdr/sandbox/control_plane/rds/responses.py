@@ -9,7 +9,7 @@ from moto.rds.responses import RDSResponse
 from typing_extensions import override
 
 from pytest_envdr.sandbox.control_plane.extension import backend_lock
-from pytest_envdr.sandbox.control_plane.rds import automated_backups, quotas
+from pytest_envdr.sandbox.control_plane.rds import automated_backups, parameters, quotas
 
 if TYPE_CHECKING:
     from pytest_envdr.sandbox.control_plane.rds.backend import SandboxRDS
@@ -61,6 +61,21 @@ class SandboxRDSResponse(RDSResponse):
                 self.sandbox, self.params.get("DbiResourceId"), self.params.get("DBInstanceAutomatedBackupsArn")
             )
             return ActionResult({"DBInstanceAutomatedBackup": deleted})
+
+    @override
+    def describe_db_parameters(self) -> ActionResult:
+        """DescribeDBParameters: all of the engine's, in pages."""
+        with backend_lock:
+            name, source = self.params.get("DBParameterGroupName"), self.params.get("Source")
+            return PaginatedResult({"Parameters": parameters.described(self.sandbox, name, source)})
+
+    def reset_db_parameter_group(self) -> ActionResult:
+        """ResetDBParameterGroup."""
+        with backend_lock:
+            every = str(self.params.get("ResetAllParameters", "")).lower() == "true"
+            rows = [row.original_dict() for row in self.params.get("Parameters", [])]
+            group = parameters.reset(self.sandbox, self.params.get("DBParameterGroupName"), None if every else rows)
+            return ActionResult({"DBParameterGroupName": group.name})
 
     def _filters(self) -> dict[str, list[str]]:
         return {row["Name"]: list(row["Values"]) for row in self.params.get("Filters", [])}

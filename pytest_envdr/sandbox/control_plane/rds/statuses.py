@@ -22,3 +22,5 @@ SERVING = frozenset({AVAILABLE, BACKING_UP, MODIFYING, RENAMING, RESETTING})
 """A server is there, and if it dies in one of these it is recovered."""
 BROKEN = frozenset({FAILED, INCOMPATIBLE_RESTORE})
 """Ends that an instance can only be deleted from, without a final snapshot."""
+DEAD = BROKEN | {INCOMPATIBLE_PARAMETERS}
+"""No server runs, and none is started without being asked for."""
