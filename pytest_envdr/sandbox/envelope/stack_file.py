@@ -53,8 +53,6 @@ ALLOWS = {"database_restore": "cutover", "single_tenant_recovery": "swap", "tena
 """What is approved beyond the scenario itself: nothing but this machine is touched."""
 IDENTITY = "SELECT JSON_VALUE(value, '$.slug') FROM settings WHERE name = 'company'"
 """Whose a tenant's database is, by a row of its own."""
-IDENTITY = "SELECT JSON_VALUE(value, '$.slug') FROM settings WHERE name = 'company'"
-"""How a tenant's database says whose it is."""
 DECLARED_WRITES = ("dr_heartbeat", "dr_probe", "dr_jobs", "failed_jobs")
 """What the application writes to while a drill runs."""
 ALARM_SECONDS = 300
