@@ -115,7 +115,8 @@ def _states(pid: int) -> Iterator[str]:
 
 def _copy_again(source: Path, target: Path, since: float) -> None:
     """Make `target`, a copy begun at `since` (Unix time), equal to `source`, which no longer changes."""
-    there, copied = _tree(source), _tree(target)
+    there = {name: stat for name, stat in _tree(source).items() if not name.endswith(TRANSIENT)}
+    copied = _tree(target)
     for name in sorted(copied.keys() - there.keys(), reverse=True):
         (target / name).rmdir() if (target / name).is_dir() else (target / name).unlink()
     for name, stat in sorted(there.items()):
@@ -130,10 +131,10 @@ def _marks(stat: os.stat_result) -> tuple[int, int]:
 
 
 def _tree(directory: Path) -> dict[str, os.stat_result]:
-    """All files and directories below by their relative names, but for what belongs to the process."""
+    """All files and directories below, by their relative names."""
     found = {}
     for parent, directories, files in os.walk(directory):
         for name in [*directories, *files]:
             path = Path(parent, name)
             found[str(path.relative_to(directory))] = path.lstat()
-    return {name: stat for name, stat in found.items() if not name.endswith(TRANSIENT)}
+    return found
