@@ -127,6 +127,8 @@ def every_automated_snapshot(backend: SandboxRDS, resource: str) -> list[Snapsho
 
 def follow(backend: SandboxRDS, instance: Instance) -> None:
     """Begin or end an instance's automated backup, as its retention period says."""
+    if instance.status == statuses.DELETING:
+        return
     if instance.backup_retention_period and instance.backup is None and backend.world:
         archive = backend.world.directory / "rds" / "archives" / instance.dbi_resource_id
         instance.backup = AutomatedBackup(backend, instance, archive)

@@ -104,7 +104,7 @@ class Controller:
         elif machine.condition is Condition.DOWN and instance.status == statuses.STOPPING:
             self._become(instance, statuses.STOPPED, events.STOPPED)
         elif machine.condition is Condition.DOWN and instance.status == statuses.DELETING:
-            if not self._backups.busy(instance.dbi_resource_id):
+            if not self._backups.busy(instance.dbi_resource_id) and not machine.laying_out:
                 self._event(instance, events.DELETED)
                 del self._backend.databases[instance.db_instance_identifier]
         elif machine.condition is Condition.UP:

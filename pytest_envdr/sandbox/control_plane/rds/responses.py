@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from moto.core.responses import ActionResult, PaginatedResult
+from moto.core.responses import ActionResult
 from moto.rds.responses import RDSResponse
 from typing_extensions import override
 
@@ -12,7 +12,11 @@ from pytest_envdr.sandbox.control_plane.extension import backend_lock
 from pytest_envdr.sandbox.control_plane.rds import automated_backups, parameters, quotas
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pytest_envdr.sandbox.control_plane.rds.backend import SandboxRDS
+
+PAGE = 100
 
 
 class SandboxRDSResponse(RDSResponse):
@@ -39,7 +43,7 @@ class SandboxRDSResponse(RDSResponse):
             self.params.get("SnapshotType"),
             filters,
         )
-        return PaginatedResult({"DBSnapshots": found})
+        return self._page("DBSnapshots", found)
 
     @override
     def describe_db_instance_automated_backups(self) -> ActionResult:
@@ -52,7 +56,7 @@ class SandboxRDSResponse(RDSResponse):
                 self.params.get("DBInstanceAutomatedBackupsArn"),
                 self._filters(),
             )
-            return PaginatedResult({"DBInstanceAutomatedBackups": found})
+            return self._page("DBInstanceAutomatedBackups", found)
 
     def delete_db_instance_automated_backup(self) -> ActionResult:
         """DeleteDBInstanceAutomatedBackup."""
@@ -67,7 +71,7 @@ class SandboxRDSResponse(RDSResponse):
         """DescribeDBParameters: all of the engine's, in pages."""
         with backend_lock:
             name, source = self.params.get("DBParameterGroupName"), self.params.get("Source")
-            return PaginatedResult({"Parameters": parameters.described(self.sandbox, name, source)})
+            return self._page("Parameters", parameters.described(self.sandbox, name, source))
 
     def reset_db_parameter_group(self) -> ActionResult:
         """ResetDBParameterGroup."""
@@ -76,6 +80,12 @@ class SandboxRDSResponse(RDSResponse):
             rows = [row.original_dict() for row in self.params.get("Parameters", [])]
             group = parameters.reset(self.sandbox, self.params.get("DBParameterGroupName"), None if every else rows)
             return ActionResult({"DBParameterGroupName": group.name})
+
+    def _page(self, key: str, rows: Sequence[Any]) -> ActionResult:
+        """MaxRecords (100 unless said) rows from Marker on, which is how many came before."""
+        begin, size = int(self.params.get("Marker") or 0), int(self.params.get("MaxRecords") or PAGE)
+        more = {"Marker": str(begin + size)} if begin + size < len(rows) else {}
+        return ActionResult({key: rows[begin : begin + size], **more})
 
     def _filters(self) -> dict[str, list[str]]:
         return {row["Name"]: list(row["Values"]) for row in self.params.get("Filters", [])}
