@@ -10,6 +10,7 @@ was begun (Amazon S3 User Guide, "Editing object metadata", system-defined metad
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -162,20 +163,29 @@ def version_pages(aws: Aws, bucket: str, *, prefix: str = "") -> Iterator[list[V
     """All versions and delete markers in the order of their keys, the newest of a key first, up to 1,000 a page; those
     of one key may go on in the next page.
 
-    S3 lists versions and markers as they follow one another; botocore takes them apart. Of a marker and a version
-    written in the same second, neither of them the latest, the version is given first.
+    S3 lists versions and markers as they followed one another; botocore takes them apart, and `LastModified` has whole
+    seconds. So the order in the answer itself is kept for those of the same second.
 
     Raises:
         AwsError, UsageError: as `Aws.call`.
     """
+    events = aws.client("s3").meta.events
+    events.register("after-call.s3.ListObjectVersions", _keep_order, unique_id="envdr-s3-order")
     arguments: dict[str, Any] = {**_of(aws, bucket), "Prefix": prefix}
     while True:
         page = aws.call("s3.ListObjectVersions", what=f"The versions in bucket {bucket} cannot be listed", **arguments)
-        rows = [*map(_version, page.get("Versions", [])), *map(_version, page.get("DeleteMarkers", []))]
+        kinds = {b"Version": iter(page.get("Versions", [])), b"DeleteMarker": iter(page.get("DeleteMarkers", []))}
+        rows = [_version(next(kinds[kind])) for kind in page["Order"]]
+        # Sorted, though S3 lists them so: moto gives all markers behind all versions.
         yield sorted(rows, key=lambda row: (row.key, not row.latest, -row.last_modified.timestamp()))
         if not page.get("IsTruncated"):
             return
         arguments |= {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
+
+
+def _keep_order(http_response: Any, parsed: dict[str, Any], **_: Any) -> None:
+    """Add what botocore drops of an answer: in which order versions and delete markers came."""
+    parsed["Order"] = re.findall(rb"<(Version|DeleteMarker)>", http_response.content)
 
 
 def versions(aws: Aws, bucket: str, *, prefix: str = "") -> Iterator[Version]:
