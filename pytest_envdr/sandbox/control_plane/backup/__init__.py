@@ -1,7 +1,8 @@
 """AWS Backup: jobs that really copy, recovery points that hold data, restores that write them back.
 
 Where to look: `responses` and `backend` take requests and record what is wanted. `controller` is the control loop's
-step: `plan_runs` makes the jobs of a plan's schedule, `backup_runs` and `restore_runs` take each job through its life.
+step: `plan_runs` makes the jobs of a plan's schedule, `backup_runs` and `restore_runs` take each job through its life,
+`testing_runs` the tests of `restore_testing`. `history` records what was before the sandbox.
 `resources` says what a kind of resource must be able to do: `s3` (with `s3_content` and `s3_restore`) and `rds` (with
 `rds_metadata`).
 `delays` holds every AWS-side time.
@@ -19,8 +20,8 @@ from pytest_envdr.sandbox.control_plane.backup.backend import SandboxBackup
 from pytest_envdr.sandbox.control_plane.backup.background import Background
 from pytest_envdr.sandbox.control_plane.backup.controller import BackupController
 from pytest_envdr.sandbox.control_plane.backup.rds import Databases
-from pytest_envdr.sandbox.control_plane.backup.responses import BackupResponses
 from pytest_envdr.sandbox.control_plane.backup.s3 import Buckets
+from pytest_envdr.sandbox.control_plane.backup.testing_responses import AllBackupResponses
 from pytest_envdr.sandbox.control_plane.extension import every_path, extend
 from pytest_envdr.sandbox.fidelity import ACTED, SIMULATED, Fidelity
 
@@ -40,17 +41,24 @@ FIDELITY: dict[str, Fidelity] = {
         (
             "CreateBackupPlan",
             "CreateBackupSelection",
+            "CreateRestoreTestingPlan",
+            "CreateRestoreTestingSelection",
             "DeleteBackupPlan",
             "DeleteBackupSelection",
             "DeleteBackupVault",
             "DeleteBackupVaultNotifications",
             "DeleteRecoveryPoint",
+            "DeleteRestoreTestingPlan",
+            "DeleteRestoreTestingSelection",
             "DescribeBackupVault",
             "DescribeRecoveryPoint",
             "GetBackupSelection",
             "GetBackupVaultNotifications",
             "GetRecoveryPointRestoreMetadata",
             "GetRestoreJobMetadata",
+            "GetRestoreTestingInferredMetadata",
+            "GetRestoreTestingPlan",
+            "GetRestoreTestingSelection",
             "ListBackupJobs",
             "ListBackupSelections",
             "ListBackupVaults",
@@ -59,12 +67,16 @@ FIDELITY: dict[str, Fidelity] = {
             "ListRecoveryPointsByResource",
             "ListRestoreJobs",
             "ListRestoreJobsByProtectedResource",
+            "ListRestoreTestingPlans",
+            "ListRestoreTestingSelections",
             "PutBackupVaultNotifications",
             "PutRestoreValidationResult",
             "StartBackupJob",
             "StartRestoreJob",
             "StopBackupJob",
             "UpdateBackupPlan",
+            "UpdateRestoreTestingPlan",
+            "UpdateRestoreTestingSelection",
         ),
         SIMULATED,
     ),
@@ -74,7 +86,7 @@ FIDELITY: dict[str, Fidelity] = {
 def install(world: World) -> Controller:
     """Put our backend and responses in moto's place, before the first request."""
     extend("backup", SandboxBackup)
-    every_path("backup", BackupResponses)
+    every_path("backup", AllBackupResponses)
     background = Background()
     backend = cast("SandboxBackup", backup_backends[world.account][world.region])
     backend.world = world

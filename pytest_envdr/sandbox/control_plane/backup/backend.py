@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pytest_envdr.sandbox.control_plane.backup.notifications import Configuration
     from pytest_envdr.sandbox.control_plane.backup.recovery_points import RecoveryPoint
     from pytest_envdr.sandbox.control_plane.backup.resources import Kind
+    from pytest_envdr.sandbox.control_plane.backup.restore_testing import TestingPlan
     from pytest_envdr.sandbox.world import World
 
 PRINCIPAL = "backup.amazonaws.com"
@@ -46,6 +47,7 @@ class State:
         active: those of the jobs that have not ended: there are many more that have.
         points: recovery points by ARN.
         selections: by plan, then by their id.
+        testing: restore testing plans by name.
         tokens: (operation, idempotency token) -> the job that it made.
         clocks: each plan's, by its id.
     """
@@ -56,6 +58,7 @@ class State:
     points: dict[str, RecoveryPoint] = field(default_factory=dict)
     selections: dict[str, dict[str, Selection]] = field(default_factory=dict)
     notifications: dict[str, Configuration] = field(default_factory=dict)
+    testing: dict[str, TestingPlan] = field(default_factory=dict)
     tokens: dict[tuple[str, str], str] = field(default_factory=dict)
     clocks: dict[str, Clock] = field(default_factory=dict)
 

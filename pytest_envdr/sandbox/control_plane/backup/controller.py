@@ -8,6 +8,7 @@ from pytest_envdr.sandbox.control_plane.backup.backup_runs import BackupRuns
 from pytest_envdr.sandbox.control_plane.backup.notifications import Courier
 from pytest_envdr.sandbox.control_plane.backup.plan_runs import run_due
 from pytest_envdr.sandbox.control_plane.backup.restore_runs import RestoreRuns
+from pytest_envdr.sandbox.control_plane.backup.testing_runs import TestingRuns
 from pytest_envdr.sandbox.control_plane.extension import backend_lock
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class BackupController:
         self._courier = Courier(world.account, world.region)
         self._backups = BackupRuns(backend, self._tell)
         self._restores = RestoreRuns(backend, self._tell)
+        self._tests = TestingRuns(backend)
 
     def step(self) -> None:
         now = self._backend.now()
@@ -34,6 +36,7 @@ class BackupController:
             run_due(self._backend, now)
             self._backups.step(now)
             self._restores.step(now)
+            self._tests.step(now)
             self._expire(now)
 
     def close(self) -> None:

@@ -224,8 +224,8 @@ class BackupResponses(BackupResponse):
         job, status = self.sandbox.restore(given["RestoreJobId"]), given["ValidationStatus"]
         if status not in STATUSES:
             raise InvalidParameterValueException(f"Invalid ValidationStatus: {status}")
-        if job.status != "COMPLETED":
-            raise InvalidRequestException(f"Restore job {job.identifier} is not COMPLETED.")
+        if job.status != "COMPLETED" or job.deletion is not None:
+            raise InvalidRequestException(f"Restore job {job.identifier} is not COMPLETED, or what it made is deleted.")
         job.validation, job.validation_message = status, given.get("ValidationStatusMessage")
         return EmptyResult()
 
