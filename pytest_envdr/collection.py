@@ -14,9 +14,10 @@ import pytest
 from pytest_envdr import settings
 from pytest_envdr.errors import EnvdrError, UsageError
 from pytest_envdr.scenarios import SCENARIOS
+from pytest_envdr.settings import SOURCES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from pytest_envdr.exercise import Charge
     from pytest_envdr.settings import Option, Settings
@@ -25,6 +26,7 @@ SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 REFUSAL: pytest.StashKey[str] = pytest.StashKey()
 """What is wrong with the options, found while tests were parametrised; raised when the collection is complete."""
 SERVICE = "ecs_service"
+RESTORE_SOURCE = "restore_source"
 OVERRIDES = ("rto_seconds", "rpo_seconds", "detect_seconds")
 """What a scenario's marker may say otherwise than the stack file, in wall seconds."""
 THREAD = (
@@ -62,16 +64,26 @@ def is_drill(item: pytest.Item) -> bool:
 
 
 def parametrize(metafunc: pytest.Metafunc) -> None:
-    """Run a drill over services once for each, unless the test says itself which."""
+    """Run a drill over services, or over sources of a restore, once for each, unless the test says itself which."""
+    for argument, words in ((SERVICE, services), (RESTORE_SOURCE, restore_sources)):
+        _parametrize_over(metafunc, argument, words)
+
+
+def _parametrize_over(metafunc: pytest.Metafunc, argument: str, words: Callable[[Settings], Sequence[str]]) -> None:
     own = metafunc.definition.iter_markers("parametrize")
-    if SERVICE not in metafunc.fixturenames or any(SERVICE in str(mark.args[:1]) for mark in own):
+    if argument not in metafunc.fixturenames or any(argument in str(mark.args[:1]) for mark in own):
         return
-    words: Sequence[str] = ()
+    found: Sequence[str] = ()
     try:
-        words = services(settings_of(metafunc.config))
+        found = words(settings_of(metafunc.config))
     except EnvdrError as error:
         metafunc.config.stash[REFUSAL] = str(error)
-    metafunc.parametrize(SERVICE, words, indirect=True)
+    metafunc.parametrize(argument, found, indirect=True)
+
+
+def restore_sources(settings: Settings) -> Sequence[str]:
+    """What databases are restored from: what was asked for, else all that there is."""
+    return settings.restore_from or SOURCES
 
 
 def services(settings: Settings) -> list[str]:

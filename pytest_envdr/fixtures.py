@@ -7,24 +7,29 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_envdr import collection, running
+from pytest_envdr.errors import NotCleared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_envdr.aws import Aws
     from pytest_envdr.drills import Drill
+    from pytest_envdr.drills.databases import RestoredDatabase
     from pytest_envdr.drills.services import CrashedService, StoppedService
     from pytest_envdr.exercise import Exercise
     from pytest_envdr.journal import Journal
     from pytest_envdr.stack import Service, Stack
 
 __all__ = [
+    "approved_cutover",
     "aws",
     "crashed_ecs_service",
     "drill",
     "ecs_service",
     "exercise",
     "journal",
+    "restore_source",
+    "restored_rds",
     "stack",
     "stopped_ecs_service",
 ]
@@ -109,3 +114,41 @@ def stopped_ecs_service(exercise: Exercise, drill: Drill, ecs_service: Service) 
         exercise.check_approval("ecs_failover")
         with services.stopped(exercise.aws, exercise.journal, drill, ecs_service) as service:
             yield service
+
+
+@pytest.fixture
+def restore_source(request: pytest.FixtureRequest) -> str:
+    """What the database is restored from: "automated", "manual", "point-in-time" or "backup". The test runs once for
+    each, or for those of `--envdr-restore-from`.
+
+    A test may choose: `@pytest.mark.parametrize("restore_source", ["manual"], indirect=True)`.
+    """
+    return str(request.param)
+
+
+@pytest.fixture
+def restored_rds(exercise: Exercise, drill: Drill, restore_source: str) -> Iterator[RestoredDatabase]:
+    """The database instance, to be restored aside step by step and validated whole.
+
+    Broken: nothing; the application is in maintenance mode meanwhile. Created: an instance, a parameter group and a
+    security group of the drill's own, and a task of the application that is pointed there. Put back: maintenance mode
+    ends first; then all of these go, and are seen to be gone.
+    """
+    from pytest_envdr.drills import databases  # noqa: PLC0415 (a run without drills needs no boto3)
+
+    with running.outcomes():
+        exercise.check_approval("database_restore")
+        with databases.restored(exercise.aws, exercise.journal, drill, source=restore_source) as database:
+            yield database
+
+
+@pytest.fixture
+def approved_cutover(stack: Stack) -> str:
+    """Who approved that services are cut over to a restored database; skips the test where nobody did."""
+    from pytest_envdr.drills import cutover  # noqa: PLC0415 (a run without drills needs no boto3)
+
+    try:
+        cutover.check_allowed(stack)
+    except NotCleared as error:
+        pytest.skip(str(error))
+    return stack.approvals["database_restore"].by

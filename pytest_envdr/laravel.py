@@ -5,7 +5,7 @@ from __future__ import annotations
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_envdr.aws import ecs, ecs_definitions, logs
 from pytest_envdr.errors import NotFound, Refused, WaitFailed
@@ -13,7 +13,7 @@ from pytest_envdr.journal import Inverse
 from pytest_envdr.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from pytest_envdr.aws import Aws
@@ -100,7 +100,17 @@ def enter_maintenance(aws: Aws, journal: Journal, *, progress: Progress | None =
     if in_maintenance(aws.stack):
         raise Refused("Nothing was touched: the application is in maintenance mode already, for a reason of its own.")
     row = aws.stack.services[wanted.service]
-    with journal.intending("laravel.Down", {"command": list(wanted.down)}, inverse=_up(aws, journal, row, wanted)):
+    inverse = Inverse(
+        "ecs.RunTask",
+        {
+            "cluster": row.cluster,
+            "service": row.name,
+            "command": list(wanted.up),
+            "exercise": journal.header.exercise,
+        },
+        "the application out of maintenance mode",
+    )
+    with journal.intending("laravel.Down", {"command": list(wanted.down)}, inverse=inverse):
         ran = run(aws, journal, row, wanted.down, progress=progress)
         if ran.exit_code:
             raise WaitFailed(f"`{' '.join(ran.command)}` ended with exit code {ran.exit_code}: {ran.output[-500:]}")
@@ -114,20 +124,20 @@ def enter_maintenance(aws: Aws, journal: Journal, *, progress: Progress | None =
         )
 
 
-def _up(aws: Aws, journal: Journal, row: Service, wanted: Maintenance) -> Inverse:
-    """What ends maintenance mode, complete: whoever undoes it need not find out anything."""
-    service = ecs.service(aws, row.name, row.cluster)
+def ending_maintenance(aws: Aws, before: Mapping[str, Any]) -> dict[str, Any]:
+    """The RunTask call that ends maintenance mode, from what the journal keeps of it: with the task definition that the
+    service has by now, since the one of then may be gone."""
+    service = ecs.service(aws, before["service"], before["cluster"])
     container = ecs_definitions.task_definition(aws, service.task_definition).containers[0]
     arguments = {
         "cluster": service.cluster,
         "taskDefinition": service.task_definition,
         "launchType": service.launch_type,
         "networkConfiguration": dict(service.network),
-        "overrides": {"containerOverrides": [{"name": container.name, "command": list(wanted.up)}]},
-        "tags": [{"key": "envdr:exercise", "value": journal.header.exercise}],
+        "overrides": {"containerOverrides": [{"name": container.name, "command": list(before["command"])}]},
+        "tags": [{"key": "envdr:exercise", "value": before["exercise"]}],
     }
-    given = {key: value for key, value in arguments.items() if value}
-    return Inverse("ecs.RunTask", given, "the application out of maintenance mode")
+    return {key: value for key, value in arguments.items() if value}
 
 
 def _output(aws: Aws, container: ecs_definitions.Container, task: ecs.Task) -> str:

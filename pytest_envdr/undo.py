@@ -15,7 +15,7 @@ from pytest_envdr.remains import UNDOS, UNDOS_BY_ANSWER, Remaining
 from pytest_envdr.waiting import pause, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from pytest_envdr.aws import Aws
     from pytest_envdr.journal import Entry, Journal
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 DEADLINE = 120.0
 """How long the state before may take to be seen again, in seconds (a deleted queue may be found for 60)."""
-DEADLINES = {"rds.DeleteDBInstance": 1800.0, "ecs.UpdateService": 600.0}
+DEADLINES = {"rds.DeleteDBInstance": 1800.0, "ecs.UpdateService": 600.0, "s3.DeleteObjects": 1800.0}
 """... of what takes AWS longer."""
 NOT_NOW = frozenset(
     {"InvalidDBInstanceState", "InvalidDBInstanceStateFault", "InvalidDBParameterGroupState", "DependencyViolation"}
@@ -119,6 +119,26 @@ def _call(aws: Aws, operation: str, entry: Entry, arguments: Mapping[str, Any]) 
     return True
 
 
+def _in_order(owed: Sequence[Entry]) -> list[Entry]:
+    """The newest first, but what users wait for before all else: an instance takes minutes to be deleted. Services that
+    were deployed otherwise go back, then maintenance mode ends, after the task that began it."""
+    commands = [list(entry.arguments["command"]) for entry in owed if entry.act == "laravel.Down"]
+    deployed = [
+        entry for entry in owed if "taskDefinition" in entry.inverse.arguments and "set" in entry.inverse.arguments
+    ]
+    maintained = [entry for entry in owed if entry.act == "laravel.Down" or _command(entry) in commands]
+    urgent = [*reversed(deployed), *reversed(maintained)]
+    return [*urgent, *(entry for entry in reversed(owed) if entry not in urgent)]
+
+
+def _command(entry: Entry) -> list[str] | None:
+    """What a task of its own was started with."""
+    if entry.act != "ecs.RunTask":
+        return None
+    overrides = entry.arguments.get("overrides", {}).get("containerOverrides") or [{}]
+    return list(overrides[0].get("command", []))
+
+
 def replay(
     aws: Aws,
     journal: Journal,
@@ -128,7 +148,8 @@ def replay(
     progress: Progress | None = None,
 ) -> list[Undone]:
     """Bring back all that is owed, the newest first: what was suspended before a count was lowered is resumed after it
-    was raised. One that fails does not keep the others from being tried.
+    was raised. But what keeps users out comes before all else. One that fails does not keep the others from being
+    tried.
 
     Args:
         aws: the target.
@@ -143,7 +164,7 @@ def replay(
     done: list[Undone] = []
     failures: list[str] = []
     causes: list[Exception] = []
-    for entry in reversed(journal.owed()):
+    for entry in _in_order(journal.owed()):
         try:
             undone = reverse(aws, journal, entry, deadline=deadline, progress=progress)
         except Exception as error:  # the undo boundary: whatever it is, the rest must still be tried

@@ -15,7 +15,7 @@ from pytest_envdr.errors import NotFound
 from pytest_envdr.journal import Inverse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from pytest_envdr.aws import Aws
@@ -43,10 +43,11 @@ __all__ = [
     "quotas",
     "restore_point_in_time",
     "restore_snapshot",
+    "retag_instance",
     "set_master_password",
+    "set_security_groups",
     "snapshots",
     "snapshots_of",
-    "tag_instance",
 ]
 
 TERMINAL = frozenset(
@@ -194,7 +195,8 @@ def events(aws: Aws, identifier: str, *, since: datetime, until: datetime) -> li
         EndTime=until,
     )
     found = [Event(row["Date"], row.get("Message", ""), tuple(row.get("EventCategories", []))) for row in rows]
-    return sorted(found, key=lambda event: event.at)
+    # moto gives all that there are, whatever the time.
+    return sorted((event for event in found if since <= event.at <= until), key=lambda event: event.at)
 
 
 def quotas(aws: Aws) -> dict[str, Quota]:
@@ -232,7 +234,10 @@ def parameter_group(aws: Aws, name: str) -> ParameterGroup:
         NotFound: there is none of that name.
     """
     what = f"Parameter group {name} cannot be read"
-    row = aws.call("rds.DescribeDBParameterGroups", what=what, DBParameterGroupName=name)["DBParameterGroups"][0]
+    rows = aws.call("rds.DescribeDBParameterGroups", what=what, DBParameterGroupName=name)["DBParameterGroups"]
+    if not rows:
+        raise aws.not_found(f"There is no parameter group {name}", name)
+    row = rows[0]
     arn = row.get("DBParameterGroupArn", "")
     tags = aws.call("rds.ListTagsForResource", what=what, ResourceName=arn)["TagList"] if arn else []
     return ParameterGroup(name, row["DBParameterGroupFamily"], {one["Key"]: one["Value"] for one in tags})
@@ -346,17 +351,28 @@ def set_master_password(aws: Aws, journal: Journal, target: Instance, password: 
         aws.call("rds.ModifyDBInstance", what=what, **said, MasterUserPassword=password)
 
 
-def tag_instance(aws: Aws, journal: Journal, target: Instance, tags: Mapping[str, str]) -> None:
-    """Tag an instance of a drill's own that could not be tagged as it was made."""
+def set_security_groups(aws: Aws, journal: Journal, identifier: str, groups: Sequence[str]) -> None:
+    """Give an instance of a drill's own other security groups (ids)."""
     aws.act(
         journal,
         Act(
-            "rds.AddTagsToResource",
-            {"ResourceName": target.arn, "Tags": _listed(tags)},
-            Inverse.healed(f"instance {target.identifier} is the drill's own, and goes"),
-            f"{target.identifier} cannot be tagged",
+            "rds.ModifyDBInstance",
+            {"DBInstanceIdentifier": identifier, "VpcSecurityGroupIds": list(groups), "ApplyImmediately": True},
+            Inverse.healed(f"instance {identifier} is the drill's own, and goes"),
+            f"The security groups of {identifier} cannot be set",
         ),
     )
+
+
+def retag_instance(aws: Aws, journal: Journal, target: Instance, tags: Mapping[str, str]) -> None:
+    """Give an instance of a drill's own these tags and no others, where it could not be told them as it was made."""
+    inverse = Inverse.healed(f"instance {target.identifier} is the drill's own, and goes")
+    what = f"{target.identifier} cannot be tagged"
+    said = {"ResourceName": target.arn, "Tags": _listed(tags)}
+    aws.act(journal, Act("rds.AddTagsToResource", said, inverse, what))
+    if foreign := [key for key in target.tags if key not in tags and not key.startswith("aws:")]:
+        said = {"ResourceName": target.arn, "TagKeys": foreign}
+        aws.act(journal, Act("rds.RemoveTagsFromResource", said, inverse, what))
 
 
 def _restore(aws: Aws, journal: Journal, act: Act) -> Instance:
