@@ -9,12 +9,15 @@ import pytest
 
 from pytest_envdr import collection, running
 from pytest_envdr.fixtures import (  # noqa: F401 (pytest finds a plugin's fixtures in its namespace)
+    approved_cutover,
     aws,
     crashed_ecs_service,
     drill,
     ecs_service,
     exercise,
     journal,
+    restore_source,
+    restored_rds,
     stack,
     stopped_ecs_service,
 )
