@@ -170,6 +170,8 @@ ELSEWHERE = {
     ("rds", "DescribeDBInstanceAutomatedBackups"),
     ("backup", "DescribeBackupJob"),
     ("backup", "DescribeRestoreJob"),
+    ("s3", "GetObject"),
+    ("s3", "CopyObject"),
 }
 """Proven in tests/sandbox/control_plane: in test_elasticache.py, for the embedded stack has no replication group; in
 test_rds_automated_backups.py, for what is not made, or made no more, shows only in the course of time; in

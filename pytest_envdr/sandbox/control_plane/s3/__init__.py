@@ -1,10 +1,14 @@
 """S3: objects are bytes that are really kept; here is what of S3's own behaviour moto lacks.
 
-backend     buckets and objects, with the defaults of a bucket made today
-operations  which operation a request is
-responses   the answers
-policy      bucket policies with their conditions
-filling     buckets filled in this process, for the seed
+- operations: which operation a request is
+- guards, policy: whose bucket it is, what its policy and its ownership controls allow
+- checksums: verified when they are sent, reported when they are asked for
+- reading, writing, lists, responses: the answers
+- archive: what must be restored before it can be read
+- listing, backend: versions and their order, the defaults of a bucket made today
+- filling: buckets filled in this process, for the seed
+
+Not here: replication, lifecycle (kept, never carried out), inventory, batch operations, access points, SSE-C, XXHash.
 """
 
 from __future__ import annotations
@@ -12,29 +16,65 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_envdr.sandbox.control_plane.extension import extend
+from pytest_envdr.sandbox.control_plane.s3.archive import Restores
 from pytest_envdr.sandbox.control_plane.s3.backend import SandboxS3
 from pytest_envdr.sandbox.control_plane.s3.responses import extend_responses
+from pytest_envdr.sandbox.fidelity import ACTED, SIMULATED, Fidelity
 
 if TYPE_CHECKING:
     from pytest_envdr.sandbox.control_loop import Controller
-    from pytest_envdr.sandbox.fidelity import Fidelity
     from pytest_envdr.sandbox.world import World
 
-FIDELITY: dict[str, Fidelity] = {}
+FIDELITY: dict[str, Fidelity] = {
+    # The stored bytes themselves, or what is computed from them: other bytes, another answer.
+    "GetObject": ACTED,
+    "CopyObject": ACTED,
+    # Our rules for versions, order, checksums, owners and restores, over what moto keeps.
+    **dict.fromkeys(
+        (
+            "AbortMultipartUpload",
+            "CompleteMultipartUpload",
+            "CreateBucket",
+            "CreateMultipartUpload",
+            "DeleteObject",
+            "DeleteObjects",
+            "GetBucketEncryption",
+            "GetBucketNotificationConfiguration",
+            "GetBucketOwnershipControls",
+            "GetObjectAttributes",
+            "GetObjectRetention",
+            "HeadObject",
+            "ListBuckets",
+            "ListObjectVersions",
+            "ListObjects",
+            "ListObjectsV2",
+            "PutObject",
+            "RestoreObject",
+            "UploadPart",
+            "UploadPartCopy",
+        ),
+        SIMULATED,
+    ),
+}
 
 
 class S3Controller:
-    """Nothing moves by itself here."""
+    """Ends restores from the archive; nothing else moves by itself here."""
+
+    def __init__(self, restores: Restores) -> None:
+        self._restores = restores
 
     def step(self) -> None:
-        """Nothing to do."""
+        """End the restores whose time has come."""
+        self._restores.step()
 
     def close(self) -> None:
         """Nothing to stop."""
 
 
-def install(world: World) -> Controller:  # noqa: ARG001 (every service installs alike)
-    """Put our backend in moto's place, before the first request."""
+def install(world: World) -> Controller:
+    """Put our backend and our answers in moto's place, before the first request."""
     extend("s3", SandboxS3)
-    extend_responses()
-    return S3Controller()
+    restores = Restores(world)
+    extend_responses(restores)
+    return S3Controller(restores)
