@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +14,14 @@ from pytest_envdr.sandbox.control_plane.backup.errors import (
     AlreadyExistsException,
     InvalidParameterValueException,
     InvalidRequestException,
+    InvalidResourceStateException,
     ResourceNotFoundException,
 )
 from pytest_envdr.sandbox.control_plane.backup.jobs import UNDER_WAY, BackupJob, RestoreJob
 from pytest_envdr.sandbox.control_plane.backup.resources import type_of
 from pytest_envdr.sandbox.control_plane.backup.schedule import Clock, schedule_of
 from pytest_envdr.sandbox.control_plane.backup.selection import Selection, check_role
+from pytest_envdr.sandbox.control_plane.backup.state import State
 from pytest_envdr.sandbox.control_plane.extension import backend_lock, moto_urls
 
 if TYPE_CHECKING:
@@ -28,39 +29,13 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import ModuleType
 
-    from pytest_envdr.sandbox.control_plane.backup.notifications import Configuration
     from pytest_envdr.sandbox.control_plane.backup.recovery_points import RecoveryPoint
     from pytest_envdr.sandbox.control_plane.backup.resources import Kind
-    from pytest_envdr.sandbox.control_plane.backup.restore_testing import TestingPlan
     from pytest_envdr.sandbox.world import World
 
 PRINCIPAL = "backup.amazonaws.com"
 SHORTEST_WINDOW = 60
 """The least StartWindowMinutes."""
-
-
-@dataclass
-class State:
-    """What is kept of one account and Region beside moto's vaults and plans.
-
-    Attributes:
-        active: those of the jobs that have not ended: there are many more that have.
-        points: recovery points by ARN.
-        selections: by plan, then by their id.
-        testing: restore testing plans by name.
-        tokens: (operation, idempotency token) -> the job that it made.
-        clocks: each plan's, by its id.
-    """
-
-    jobs: dict[str, BackupJob] = field(default_factory=dict)
-    active: dict[str, BackupJob] = field(default_factory=dict)
-    restores: dict[str, RestoreJob] = field(default_factory=dict)
-    points: dict[str, RecoveryPoint] = field(default_factory=dict)
-    selections: dict[str, dict[str, Selection]] = field(default_factory=dict)
-    notifications: dict[str, Configuration] = field(default_factory=dict)
-    testing: dict[str, TestingPlan] = field(default_factory=dict)
-    tokens: dict[tuple[str, str], str] = field(default_factory=dict)
-    clocks: dict[str, Clock] = field(default_factory=dict)
 
 
 class SandboxBackup(BackupBackend):
@@ -254,6 +229,11 @@ class SandboxBackup(BackupBackend):
         if point is None or vault not in (None, point.vault):
             raise ResourceNotFoundException(f"Recovery point {arn} does not exist.")
         return point
+
+    def check_idle(self, arn: str) -> None:
+        """Raise InvalidResourceStateException while a recovery point is being restored."""
+        if any(job.recovery_point == arn and job.status == "RUNNING" for job in self.state.restores.values()):
+            raise InvalidResourceStateException(f"Recovery point {arn} is being restored.")
 
     def delete_point(self, arn: str) -> None:
         """A recovery point's end, with its data."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+from pytest_envdr.sandbox.control_plane.backup.errors import JobFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -11,6 +14,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 THREADS = 2
+
+log = logging.getLogger("envdr.sandbox")
 
 
 class Background:
@@ -51,11 +56,23 @@ class Work(Generic[T]):
         self._future, self._progress = future, progress
 
     def percent(self) -> float:
-        """How far it is, 0-100; raises what it raised."""
+        """How far it is, 0-100.
+
+        Raises:
+            JobFailed: it could not be done; a fault of ours too ends the job, and no other one.
+        """
         if self._future.done():
-            self._future.result()
+            self._check()
             return 100.0
         return 99.0 * self._progress.share
+
+    def _check(self) -> None:
+        error = self._future.exception()
+        if isinstance(error, JobFailed):
+            raise error
+        if error is not None:
+            log.error("backup work: %s", error, exc_info=error)
+            raise JobFailed(f"Internal failure. {type(error).__name__}: {error}", "FAILURE") from error
 
     def result(self) -> T:
         """What it gave, once all is done."""

@@ -55,7 +55,7 @@ READ: dict[str, tuple[str, Callable[[str], Any]]] = {
     "Engine": ("engine", str),
 }
 """A key of the metadata -> the parameter of RDS in snake case, and how its value is read."""
-KEPT = frozenset({"DBName", "DBSnapshotIdentifier", "ProcessorFeatures", "UseDefaultProcessorFeatures"})
+KEPT = frozenset({"DBName", "DBSnapshotIdentifier", "NetworkType", "ProcessorFeatures", "UseDefaultProcessorFeatures"})
 """Keys that are given, and taken back without an effect."""
 KEYS = {name.lower(): name for name in (*READ, *KEPT)}
 DEFAULT_GROUP = "default:"

@@ -163,7 +163,9 @@ class BackupResponses(BackupResponse):
         )
 
     def delete_recovery_point(self) -> EmptyResult:
-        self.sandbox.delete_point(self._point().arn)
+        arn = self._point().arn
+        self.sandbox.check_idle(arn)
+        self.sandbox.delete_point(arn)
         return EmptyResult()
 
     def list_recovery_points_by_backup_vault(self) -> ActionResult:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from moto.core.exceptions import ServiceException
+from moto.s3 import notifications
 from moto.s3.models import ALL_USERS_GRANTEE, AUTHENTICATED_USERS_GRANTEE, FakeDeleteMarker
 from werkzeug.exceptions import HTTPException
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pytest_envdr.sandbox.control_plane.backup.background import Progress
     from pytest_envdr.sandbox.control_plane.backup.s3_content import BucketContent, Version
 
+CREATED = notifications.S3NotificationEvent.OBJECT_CREATED_PUT_EVENT
 MOST_ITEMS = 5
 TYPES = {"original", "sse-s3", "sse-kms"}
 TRUE = "true"
@@ -156,7 +158,12 @@ def _write_one(s3: S3Backend, bucket: FakeBucket, wanted: Order, version: Versio
 
 def _put(s3: S3Backend, bucket: FakeBucket, wanted: Order, version: Version) -> None:
     key = s3.put_object(
-        bucket.name, version.key, version.body or b"", storage="STANDARD", **_encryption(wanted, version)
+        bucket.name,
+        version.key,
+        version.body or b"",
+        storage="STANDARD",
+        disable_notification=True,
+        **_encryption(wanted, version),
     )
     key.set_metadata(dict(version.metadata), replace=True)
     if version.acl is not None:
@@ -164,6 +171,8 @@ def _put(s3: S3Backend, bucket: FakeBucket, wanted: Order, version: Version) -> 
     if version.tags:
         s3.put_object_tagging(key, dict(version.tags))
     _carry(key, version)
+    # Whoever is told of the object finds it whole.
+    notifications.send_event(s3.account_id, CREATED, bucket, key)
 
 
 def _carry(key: FakeKey, version: Version) -> None:
