@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pytest_envdr import laravel
+from pytest_envdr import laravel, swaps
 from pytest_envdr.aws import (
     application_autoscaling,
     backup,
@@ -17,6 +18,7 @@ from pytest_envdr.aws import (
     ecs,
     ecs_definitions,
     rds,
+    s3,
     s3_acts,
     sns,
     sqs,
@@ -75,9 +77,11 @@ def _revisions(aws: Aws, before: Mapping[str, Any]) -> Remaining:
 def _maintenance(aws: Aws, before: Mapping[str, Any]) -> Remaining:
     """The command that ends it, as long as the application's pages say that it is in maintenance."""
     try:
-        return Remaining((dict(before),)) if laravel.in_maintenance(aws.stack) else NOTHING
+        if not laravel.in_maintenance(aws.stack):
+            return NOTHING
     except OSError as error:
         raise UndoFailed(f"whether the application is in maintenance mode cannot be seen: {error}") from error
+    return Remaining((laravel.ending_maintenance(aws, before),))
 
 
 def _db_instance(aws: Aws, entry: Entry) -> Remaining:
@@ -85,14 +89,14 @@ def _db_instance(aws: Aws, entry: Entry) -> Remaining:
     name = entry.inverse.arguments["DBInstanceIdentifier"]
     found = rds.existing(aws, name)
     if found is None:
-        return Remaining(awaited=_restoring(aws, entry))
+        return Remaining(awaited=_may_come(aws, entry))
     if found.status == "deleting":
         return Remaining(awaited=True)
     _check_own(found, entry)
     return Remaining(({"DBInstanceIdentifier": name, "SkipFinalSnapshot": True, "DeleteAutomatedBackups": True},))
 
 
-def _restoring(aws: Aws, entry: Entry) -> bool:
+def _may_come(aws: Aws, entry: Entry) -> bool:
     """Whether a restore job of AWS Backup may still bring the instance forth."""
     if entry.act != "backup.StartRestoreJob":
         return False
@@ -203,8 +207,11 @@ def _bucket(aws: Aws, before: Mapping[str, Any]) -> Remaining:
 
 
 def _objects(aws: Aws, entry: Entry) -> Remaining:
-    """The versions and markers that an act added, and no other; of a bucket of the drill's own, all."""
+    """The versions and markers that an act added, and no other; of a bucket of the drill's own, all, once no restore
+    job writes there any more."""
     bucket = entry.inverse.arguments["Bucket"]
+    if (point := entry.inverse.arguments.get("recovery_point")) and _restoring(aws, entry, point):
+        return Remaining(awaited=True)
     if not entry.inverse.arguments.get("everything"):
         left = s3_acts.left_of(aws, entry)
     elif bucket.startswith(s3_acts.STAGING_PREFIX):
@@ -216,10 +223,30 @@ def _objects(aws: Aws, entry: Entry) -> Remaining:
     return Remaining(tuple({**whose, "Delete": {"Objects": batch, "Quiet": True}} for batch in batches))
 
 
+def _restoring(aws: Aws, entry: Entry, point: str) -> bool:
+    """Whether AWS Backup still works on what the entry asked for; there is no call that stops it."""
+    jobs = backup.restore_jobs(aws, since=entry.at - SKEW, recovery_point=point)
+    return any(job.under_way for job in jobs)
+
+
+def _notifications(aws: Aws, before: Mapping[str, Any]) -> Remaining:
+    """A bucket of the drill's own that still announces what happens in it."""
+    name = before["Bucket"]
+    try:
+        raw = s3.configuration(aws, name, "notification")
+    except NotFound:
+        return NOTHING
+    return Remaining(({"Bucket": name, "NotificationConfiguration": {}},) if raw else ())
+
+
 def _upload(aws: Aws, entry: Entry) -> Remaining:
     where = entry.inverse.arguments
     upload = entry.result.get("UploadId")
     return Remaining(tuple(s3_acts.uploads_of(aws, where["Bucket"], key=where["Key"], upload=upload)))
+
+
+def _database(operation: str, aws: Aws, before: Mapping[str, Any]) -> Remaining:
+    return Remaining(swaps.left(aws, operation, before))
 
 
 UNDOS: dict[str, Callable[[Aws, Mapping[str, Any]], Remaining]] = {
@@ -229,8 +256,10 @@ UNDOS: dict[str, Callable[[Aws, Mapping[str, Any]], Remaining]] = {
     "ecs.RunTask": _maintenance,
     "ecs.StopTask": _running_task,
     "ecs.UpdateService": _service,
+    **{operation: partial(_database, operation) for operation in sorted(swaps.OPERATIONS)},
     "rds.DeleteDBParameterGroup": _parameter_group,
     "s3.DeleteBucket": _bucket,
+    "s3.PutBucketNotificationConfiguration": _notifications,
     "sns.Unsubscribe": _subscription,
     "sqs.DeleteQueue": _queue,
 }

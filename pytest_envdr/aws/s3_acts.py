@@ -71,6 +71,19 @@ def configure(aws: Aws, journal: Journal, bucket: str, operation: str, **argumen
     aws.act(journal, Act(operation, given, inverse, f"Bucket {bucket} cannot be configured"))
 
 
+def announce(aws: Aws, journal: Journal, bucket: str, notifications: Mapping[str, Any]) -> None:
+    """Let a bucket of the drill's own announce what happens in it, as another one does. Undone, it is silent again
+    before it is emptied, or each deletion would be announced too.
+
+    Destinations are not validated: their policies may name the other bucket alone.
+    """
+    name = "NotificationConfiguration"
+    arguments = {"Bucket": bucket, name: dict(notifications), "SkipDestinationValidation": True}
+    inverse = Inverse("s3.PutBucketNotificationConfiguration", {"Bucket": bucket}, f"no notifications of {bucket}")
+    what = f"Bucket {bucket} cannot be told whom to notify"
+    aws.act(journal, Act("s3.PutBucketNotificationConfiguration", arguments, inverse, what))
+
+
 def delete_current(aws: Aws, journal: Journal, bucket: str, before: Mapping[str, Sequence[str]]) -> Made:
     """Delete objects as an application does: a delete marker on top of each, its versions stay.
 

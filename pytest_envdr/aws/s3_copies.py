@@ -105,6 +105,23 @@ def copy_back(
     return _copied(aws, journal, copies, inverse, limit=limit, workers=workers)
 
 
+def grant_like(aws: Aws, journal: Journal, bucket: str, versions: Mapping[str, str], *, to: str) -> None:
+    """Give copies in a bucket of the drill's own the ACLs of what they are copies of: S3 makes every copy private.
+
+    Raises:
+        AwsError: the bucket has its ACLs disabled, or an ACL may not be read.
+    """
+    if not versions:
+        return
+    inverse = Inverse.healed(f"no bucket {to}, and with it no ACL")
+    with journal.intending("s3.PutObjectAcl", {"Bucket": to, "Keys": list(versions)}, inverse=inverse):
+        for key, version in versions.items():
+            what = f"The ACL of object {key!r} cannot be copied from {bucket} to {to}"
+            acl = aws.call("s3.GetObjectAcl", what=what, Bucket=bucket, Key=key, VersionId=version)
+            policy = {"Owner": acl["Owner"], "Grants": acl["Grants"]}
+            aws.call("s3.PutObjectAcl", what=what, Bucket=to, Key=key, AccessControlPolicy=policy)
+
+
 def _copied(
     aws: Aws,
     journal: Journal,
