@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pytest_envdr.drills import Drill
     from pytest_envdr.drills.databases import RestoredDatabase
     from pytest_envdr.drills.services import CrashedService, StoppedService
+    from pytest_envdr.drills.tenants import RecoveredTenant
     from pytest_envdr.exercise import Exercise
     from pytest_envdr.journal import Journal
     from pytest_envdr.stack import Service, Stack
@@ -28,6 +29,7 @@ __all__ = [
     "ecs_service",
     "exercise",
     "journal",
+    "recovered_tenant",
     "restore_source",
     "restored_rds",
     "stack",
@@ -152,3 +154,22 @@ def approved_cutover(stack: Stack) -> str:
     except NotCleared as error:
         pytest.skip(str(error))
     return stack.approvals["database_restore"].by
+
+
+@pytest.fixture
+def recovered_tenant(request: pytest.FixtureRequest, exercise: Exercise, drill: Drill) -> Iterator[RecoveredTenant]:
+    """The tenant that drills may damage, damaged, to be recovered step by step from the instance restored aside.
+
+    The test says how it is damaged: `@pytest.mark.parametrize("recovered_tenant", ["rows deleted"], indirect=True)`, or
+    "rows overwritten", "table dropped", "database dropped".
+
+    Broken: that tenant's database; the tenant is out of service while it is recovered. Put back: what was recovered
+    stays where it equals what was before the damage, else the dump from before is loaded; the instance restored aside
+    and all copies go.
+    """
+    from pytest_envdr.drills import tenants  # noqa: PLC0415 (a run without drills needs no boto3)
+
+    with running.outcomes():
+        exercise.check_approval("single_tenant_recovery")
+        with tenants.recovered(exercise.aws, exercise.journal, drill, request.param) as tenant:
+            yield tenant

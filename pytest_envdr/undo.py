@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pytest_envdr import swaps
 from pytest_envdr.errors import AwsError, NotFound, UndoFailed
 from pytest_envdr.remains import UNDOS, UNDOS_BY_ANSWER, Remaining
 from pytest_envdr.waiting import pause, wait_until
@@ -67,6 +68,7 @@ def reverse(
                 progress=progress,
             )
     journal.reversed(entry, how)
+    swaps.forget(entry, journal.owed())
     return Undone(entry, how)
 
 
@@ -109,7 +111,10 @@ def _let_arrive(entry: Entry) -> None:
 def _call(aws: Aws, operation: str, entry: Entry, arguments: Mapping[str, Any]) -> bool:
     """One call of an inverse; that it is gone already is as good. False where AWS would take it later."""
     try:
-        aws.call(operation, what=f"{entry.inverse.restores}: it cannot be brought back", **arguments)
+        if operation in swaps.OPERATIONS:
+            swaps.perform(aws, operation, arguments)
+        else:
+            aws.call(operation, what=f"{entry.inverse.restores}: it cannot be brought back", **arguments)
     except NotFound:
         return True
     except AwsError as error:
@@ -121,13 +126,18 @@ def _call(aws: Aws, operation: str, entry: Entry, arguments: Mapping[str, Any]) 
 
 def _in_order(owed: Sequence[Entry]) -> list[Entry]:
     """The newest first, but what users wait for before all else: an instance takes minutes to be deleted. Services that
-    were deployed otherwise go back, then maintenance mode ends, after the task that began it."""
+    were deployed otherwise go back, then maintenance mode ends, after the task that began it. A tenant's data are back
+    before the tenant is."""
     commands = [list(entry.arguments["command"]) for entry in owed if entry.act == "laravel.Down"]
     deployed = [
         entry for entry in owed if "taskDefinition" in entry.inverse.arguments and "set" in entry.inverse.arguments
     ]
     maintained = [entry for entry in owed if entry.act == "laravel.Down" or _command(entry) in commands]
-    urgent = [*reversed(deployed), *reversed(maintained)]
+    data, tenants = (
+        [entry for entry in reversed(owed) if entry.inverse.operation == operation]
+        for operation in (swaps.LOAD, swaps.RESUME)
+    )
+    urgent = [*data, *tenants, *reversed(deployed), *reversed(maintained)]
     return [*urgent, *(entry for entry in reversed(owed) if entry not in urgent)]
 
 
