@@ -38,6 +38,7 @@ def build(world: World, version: str, report: Callable[[str], None], *, tenants:
     stores.begin_backups(account)
     report("first backups")
     backups.complete(account, plan)
+    stores.take_snapshot(account)
     return stack_file.render(
         world, topic=topic, queue=queue, balancers=balancers, version=version, tenant_count=tenants
     )

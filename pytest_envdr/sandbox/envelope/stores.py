@@ -25,6 +25,7 @@ SERVER_PARAMETERS = {
 }
 """The instance's own parameter group. A tenant's events need the scheduler, its routines the trust."""
 RETENTION_DAYS = 7
+SNAPSHOT = f"{DATABASE}-before-release"
 FILLING_SECONDS = 600.0
 """How long the database may take to be filled where no template is kept; 1,000 tenants took 41 s."""
 
@@ -83,6 +84,23 @@ def begin_backups(account: Account) -> None:
     account.client("rds").modify_db_instance(
         DBInstanceIdentifier=DATABASE, BackupRetentionPeriod=RETENTION_DAYS, ApplyImmediately=True
     )
+
+
+def take_snapshot(account: Account) -> None:
+    """A manual snapshot, as somebody takes one before a release; once no backup is under way."""
+    rds = account.client("rds")
+
+    def idle() -> bool:
+        rows = rds.describe_db_instances(DBInstanceIdentifier=DATABASE)["DBInstances"]
+        return bool(rows[0]["DBInstanceStatus"] == "available")
+
+    def available() -> bool:
+        rows = rds.describe_db_snapshots(DBSnapshotIdentifier=SNAPSHOT)["DBSnapshots"]
+        return bool(rows[0]["Status"] == "available")
+
+    account.wait_until(f"database {DATABASE} idle", idle)
+    rds.create_db_snapshot(DBInstanceIdentifier=DATABASE, DBSnapshotIdentifier=SNAPSHOT)
+    account.wait_until(f"snapshot {SNAPSHOT}", available)
 
 
 def _create_parameter_group(account: Account) -> None:
