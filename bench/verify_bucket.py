@@ -65,7 +65,19 @@ def moto() -> Iterator[tuple[str, Path]]:
     """The URL of a stock moto server, and its log: a line a request."""
     with tempfile.NamedTemporaryFile(suffix=".log") as output:
         log = Path(output.name)
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
+        command = [
+            "setpriv",
+            "--pdeathsig",
+            "KILL",
+            "--",
+            sys.executable,
+            "-m",
+            "moto.server",
+            "-H",
+            "127.0.0.1",
+            "-p",
+            "0",
+        ]
         server = subprocess.Popen(command, stdout=output, stderr=output)
         try:
             url = re.compile(r"http://127\.0\.0\.1:\d+")
