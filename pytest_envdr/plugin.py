@@ -16,6 +16,7 @@ from pytest_envdr.fixtures import (  # noqa: F401 (pytest finds a plugin's fixtu
     ecs_service,
     exercise,
     journal,
+    recovered_tenant,
     restore_source,
     restored_rds,
     stack,

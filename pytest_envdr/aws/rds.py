@@ -318,7 +318,7 @@ def restore_point_in_time(aws: Aws, journal: Journal, at: datetime | None, place
     Raises:
         AwsError: AWS refused it; says why.
     """
-    when = {"UseLatestRestorableTime": True} if at is None else {"RestoreTime": at}
+    when = {"UseLatestRestorableTime": True} if at is None else {"RestoreTime": at.isoformat()}
     source = placement.source
     arguments = {
         "TargetDBInstanceIdentifier": placement.identifier,
