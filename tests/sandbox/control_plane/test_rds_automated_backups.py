@@ -118,9 +118,9 @@ def test_the_window_follows_the_server(rig: Rig) -> None:
 def test_a_snapshot_that_cannot_be_made_is_failed(rig: Rig) -> None:
     """DescribeDBSnapshots is acted out: where the files cannot be copied there is no available snapshot."""
     instance = rig.create()
-    rig.rds.create_db_snapshot(DBInstanceIdentifier=instance, DBSnapshotIdentifier="doomed")
     data = rig.served.world.directory / "rds" / rig.row(instance)["DbiResourceId"] / "data"
     data.rename(data.with_name("moved"))
+    rig.rds.create_db_snapshot(DBInstanceIdentifier=instance, DBSnapshotIdentifier="doomed")
     status = wait_until(
         lambda: rig.snapshot_row("doomed")["Status"], lambda seen: seen != "creating", what="an end", deadline=30
     )
@@ -163,6 +163,27 @@ def test_backups_go_with_the_instance_unless_told_otherwise(rig: Rig) -> None:
     wait_until(lambda: not logs.exists(), what="its logs gone", deadline=30)
     assert rig.snapshot_row(final)["Status"] == "available"
     assert ids(rig, rig.restore(final, BackupRetentionPeriod=0)) == [1]
+
+
+def test_snapshots_are_made_daily_and_go_with_their_age(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A snapshot a day; those that are older than the retention period are gone, and with them the window's beginning.
+
+    A day takes 4 s here.
+    """
+    instance = rig.create(BackupRetentionPeriod=1)
+    await_backup(rig, instance)
+    [first] = rig.automated(instance)
+    begin = backups(rig, DBInstanceIdentifier=instance)[0]["RestoreWindow"]["EarliestTime"]
+    assert begin == first["SnapshotDatabaseTime"]
+    monkeypatch.setattr(rig.served.world, "speed", 24 * 3600 / 4)
+    wait_until(
+        lambda: [row["DBSnapshotIdentifier"] for row in rig.automated(instance)],
+        lambda names: bool(names) and first["DBSnapshotIdentifier"] not in names,
+        what="another snapshot in the place of the first",
+        deadline=60,
+    )
+    assert backups(rig, DBInstanceIdentifier=instance)[0]["RestoreWindow"]["EarliestTime"] > begin
+    rig.delete(instance)
 
 
 def test_a_restored_instance_is_backed_up_as_its_source(rig: Rig, source: str) -> None:

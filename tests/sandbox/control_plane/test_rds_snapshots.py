@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pymysql
@@ -233,14 +233,30 @@ def test_what_rds_would_refuse_is_refused(rig: Rig, source: str, snapshot: str) 
         assert refused.value.response["Error"]["Code"] == code, request
 
 
-def test_the_quota_of_manual_snapshots_is_kept(rig: Rig, source: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """DescribeAccountAttributes says how many are used of how many; one more than that is SnapshotQuotaExceeded."""
+def test_quotas_are_shown_and_kept(rig: Rig, source: str, snapshot: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DescribeAccountAttributes says how many are used of how many; one more than that is refused with AWS's code."""
 
-    def quota() -> dict[str, Any]:
+    def quota(name: str) -> dict[str, Any]:
         rows = rig.rds.describe_account_attributes()["AccountQuotas"]
-        return next(dict(row) for row in rows if row["AccountQuotaName"] == "ManualSnapshots")
+        return next(dict(row) for row in rows if row["AccountQuotaName"] == name)
 
-    assert (quota()["Max"], quota()["Used"]) == (100, len(rig.rds.describe_db_snapshots()["DBSnapshots"]))
-    monkeypatch.setitem(rds.quotas.QUOTAS, "ManualSnapshots", quota()["Used"])
+    assert (quota("ManualSnapshots")["Max"], quota("DBInstances")["Max"]) == (100, 40)
+    manual = rig.rds.describe_db_snapshots(SnapshotType="manual")["DBSnapshots"]
+    assert quota("ManualSnapshots")["Used"] == len(manual)
+    for name in ("ManualSnapshots", "DBInstances"):
+        monkeypatch.setitem(rds.quotas.QUOTAS, name, quota(name)["Used"])
     with pytest.raises(ClientError, match="SnapshotQuotaExceeded"):
         rig.rds.create_db_snapshot(DBInstanceIdentifier=source, DBSnapshotIdentifier="one-too-many")
+    with pytest.raises(ClientError, match="InstanceQuotaExceeded"):
+        rig.restore(snapshot)
+
+
+def test_events_are_found_by_category_and_time(rig: Rig, source: str) -> None:
+    """DescribeEvents keeps to the categories and to the span that it is asked for."""
+    asked: dict[str, Any] = {"SourceIdentifier": source, "SourceType": "db-instance"}
+    created = rig.rds.describe_events(**asked, EventCategories=["creation"])["Events"]
+    assert [event["Message"] for event in created] == ["DB instance created"]
+    after = created[0]["Date"] + timedelta(milliseconds=1)
+    later = rig.rds.describe_events(**asked, StartTime=after)["Events"]
+    assert "DB instance created" not in [event["Message"] for event in later]
+    assert rig.rds.describe_events(**asked, EndTime=created[0]["Date"] - timedelta(seconds=1))["Events"] == []

@@ -138,6 +138,15 @@ def follow(backend: SandboxRDS, instance: Instance) -> None:
         remove(backend, instance.dbi_resource_id)
 
 
+def part(backend: SandboxRDS, instance: Instance, *, retain: bool) -> None:
+    """The instance goes; its automated backup stays or goes with it."""
+    if instance.backup and retain:
+        instance.backup.retained = True
+    elif instance.backup:
+        instance.backup = None
+        remove(backend, instance.dbi_resource_id)
+
+
 def take(backend: SandboxRDS, instance: Instance, now: datetime) -> Snapshot:
     """Record an automated snapshot."""
     if instance.backup:

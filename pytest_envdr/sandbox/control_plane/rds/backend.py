@@ -137,13 +137,11 @@ class SandboxRDS(RDSBackend):
                 raise InvalidParameterCombination(
                     "FinalDBSnapshotIdentifier can not be specified when SkipFinalSnapshot is enabled."
                 )
+            if not delete_automated_backups:
+                quotas.check_retained(self)
             if not skip_final_snapshot:
                 self._take_final_snapshot(instance, final_db_snapshot_identifier)
-            if instance.backup and not delete_automated_backups:
-                instance.backup.retained = True
-            elif instance.backup:
-                instance.backup = None
-                automated_backups.remove(self, instance.dbi_resource_id)
+            automated_backups.part(self, instance, retain=not delete_automated_backups)
             instance.status = statuses.DELETING
             return instance  # type: ignore[no-any-return]
 

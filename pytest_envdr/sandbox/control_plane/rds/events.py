@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
+from moto.rds.exceptions import InvalidParameterCombination
 from moto.rds.models import Event
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from moto.rds.models import ResourceWithEvents
+
+SPAN_MINUTES = 60
+"""What DescribeEvents looks back unless told otherwise."""
 
 CREATED = "DB_INSTANCE_CREATE"
 CREDENTIALS_RESET = "DB_INSTANCE_RESET_MASTER_CREDENTIALS"
@@ -56,6 +63,35 @@ def told(category: str, message: str, resource: ResourceWithEvents) -> Event:
     event = Event(CREATED, resource)
     event.message, event.event_categories = message, [category]
     return event
+
+
+def described(events: Sequence[Event], wanted: Mapping[str, Any], now: datetime) -> list[Event]:
+    """DescribeEvents: of one source, of some categories, of a span of time; the last hour unless one is named.
+
+    Args:
+        events: all there are.
+        wanted: the request's parameters, in snake case.
+        now: the time, UTC.
+    """
+    source, kind = wanted.get("source_identifier"), wanted.get("source_type")
+    if source is not None and kind is None:
+        raise InvalidParameterCombination("Cannot specify source identifier without source type")
+    end = _naive(wanted.get("end_time") or now)
+    begin = _naive(wanted.get("start_time") or end - timedelta(minutes=int(wanted.get("duration") or SPAN_MINUTES)))
+    categories = set(wanted.get("event_categories") or [])
+    return [
+        event
+        for event in events
+        if begin <= event.date <= end
+        and source in {None, event.source_identifier}
+        and kind in {None, event.source_type}
+        and (not categories or categories & set(event.event_categories))
+    ]
+
+
+def _naive(time: datetime) -> datetime:
+    """As moto keeps times: UTC, without saying so."""
+    return time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time
 
 
 def extend_catalogue() -> None:

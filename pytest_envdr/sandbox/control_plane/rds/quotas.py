@@ -33,6 +33,8 @@ QUOTAS: dict[str, int] = {
     "CustomEndpointsPerDBCluster": 5,
 }
 """AccountQuotaName -> Max; AllocatedStorage in GiB."""
+RETAINED_BACKUPS = 40
+"""Of instances that are gone. DescribeAccountAttributes does not show it."""
 
 
 def described(backend: SandboxRDS) -> list[dict[str, Any]]:
@@ -63,6 +65,14 @@ def check_snapshots(backend: SandboxRDS) -> None:
     """Raise SnapshotQuotaExceeded where one more manual snapshot would; AWS Backup's do not count."""
     if _used(backend)["ManualSnapshots"] >= QUOTAS["ManualSnapshots"]:
         raise SnapshotQuotaExceededFault
+
+
+def check_retained(backend: SandboxRDS) -> None:
+    """Raise DBInstanceAutomatedBackupQuotaExceeded where one more automated backup without its instance would."""
+    if sum(backup.retained for backup in backend.automated_backups.values()) >= RETAINED_BACKUPS:
+        raise RDSClientError(
+            "DBInstanceAutomatedBackupQuotaExceeded", "The quota of retained automated backups was exceeded."
+        )
 
 
 def _used(backend: SandboxRDS) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from moto.core.responses import ActionResult
@@ -9,7 +10,7 @@ from moto.rds.responses import RDSResponse
 from typing_extensions import override
 
 from pytest_envdr.sandbox.control_plane.extension import backend_lock
-from pytest_envdr.sandbox.control_plane.rds import automated_backups, parameters, quotas
+from pytest_envdr.sandbox.control_plane.rds import automated_backups, events, parameters, quotas
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +45,12 @@ class SandboxRDSResponse(RDSResponse):
             filters,
         )
         return self._page("DBSnapshots", found)
+
+    @override
+    def describe_events(self) -> ActionResult:
+        """DescribeEvents, in pages."""
+        with backend_lock:
+            return self._page("Events", events.described(self.sandbox.events, self.params, datetime.now(UTC)))
 
     @override
     def describe_db_instance_automated_backups(self) -> ActionResult:
