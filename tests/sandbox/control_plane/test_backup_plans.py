@@ -182,7 +182,7 @@ def test_a_lifecycle_ends_a_recovery_point(served: Served) -> None:
     client.start_backup_job(
         BackupVaultName=VAULT, ResourceArn=arn_of(name), IamRoleArn=ROLE_ARN, Lifecycle={"DeleteAfterDays": 1}
     )
-    backend = history._backend(served.world)
+    backend = history.backend_of(served.world)
     [job] = jobs_of(served, name)
     arn = ended(served, job["BackupJobId"])["RecoveryPointArn"]
     described = client.describe_recovery_point(BackupVaultName=VAULT, RecoveryPointArn=arn)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_envdr.sandbox.control_plane import backup
+from pytest_envdr.sandbox.control_plane import backup, s3
 from pytest_envdr.waiting import wait_until
 from tests.sandbox.control_plane.backup_rig import ROLE_ARN, VAULT, ended, prepare, refused, restore_ended
 from tests.sandbox.control_plane.served import Served, serving
@@ -24,7 +24,7 @@ _numbers = count(1)
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     directory = tmp_path_factory.mktemp("backup")
-    with serving(directory, {"backup": backup}, region=REGION, network="127.227.0.0/16", speed=100) as served:
+    with serving(directory, {"backup": backup, "s3": s3}, region=REGION, network="127.227.0.0/16", speed=100) as served:
         prepare(served)
         yield served
 
@@ -34,6 +34,8 @@ def bucket(served: Served, *, acls: bool = False, versioned: bool = True) -> str
     name, s3 = f"backup-{next(_numbers)}", served.client("s3")
     ownership = {"ObjectOwnership": "ObjectWriter" if acls else "BucketOwnerEnforced"}
     s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION}, **ownership)
+    if acls:
+        s3.delete_public_access_block(Bucket=name)
     if versioned:
         s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
     return name
@@ -114,6 +116,27 @@ def test_bytes_metadata_and_tags_come_back(served: Served) -> None:
     assert body(served, target, "Ordner/ä b%.txt") == b"bytes"
     tags = s3.get_object_tagging(Bucket=target, Key="Ordner/ä b%.txt")["TagSet"]
     assert tags == [{"Key": "kind", "Value": "invoice"}]
+
+
+def test_checksums_come_back_and_encryption_is_chosen(served: Served) -> None:
+    """The object's checksum is the one it had; EncryptionType says how the copy is encrypted, `original` as it was."""
+    name, s3 = bucket(served), served.client("s3")
+    s3.put_object(Bucket=name, Key="a", Body=b"bytes", ChecksumAlgorithm="SHA256", ServerSideEncryption="AES256")
+    before = s3.head_object(Bucket=name, Key="a", ChecksumMode="ENABLED")
+    arn, key = point(served, name), f"arn:aws:kms:{REGION}:123456789012:key/one"
+    for encryption, more, expected in (
+        ("original", {}, "AES256"),
+        ("SSE-S3", {}, "AES256"),
+        ("SSE-KMS", {"KMSKey": key}, "aws:kms"),
+    ):
+        target = bucket(served)
+        assert restored(served, arn, target, EncryptionType=encryption, **more)["Status"] == "COMPLETED"
+        head = s3.head_object(Bucket=target, Key="a", ChecksumMode="ENABLED")
+        assert head["ServerSideEncryption"] == expected
+        assert head["ChecksumSHA256"] == before["ChecksumSHA256"]
+    for wrong in ({"EncryptionType": "SSE-KMS"}, {"EncryptionType": "rot13"}, {"RestoreTime": "2024-01-01T00:00:00Z"}):
+        with refused("InvalidParameterValueException"):
+            restored(served, arn, name, **wrong)
 
 
 def test_only_the_latest_version_is_restored_and_a_delete_marker_counts_as_absent(served: Served) -> None:

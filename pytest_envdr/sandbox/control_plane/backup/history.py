@@ -73,7 +73,7 @@ def record_daily(
         days: how many; the List operations show 30.
         outcome: resource and scheduled time -> how the job ended; None for one that was never made.
     """
-    backend = _backend(world)
+    backend = backend_of(world)
     with backend_lock:
         found, now = backend.plan(plan), backend.now()
         arns = _selected(backend, plan)
@@ -88,13 +88,14 @@ def record_daily(
 
 def run_plan(world: World, plan: str, *, type_: str | None = None) -> list[BackupJob]:
     """Make the jobs of all of a plan's rules now, as if they had come due; `type_` for resources of one type only."""
-    backend = _backend(world)
+    backend = backend_of(world)
     with backend_lock:
         found = backend.plan(plan)
         return [job for rule in found.backup_plan["Rules"] for job in run_rule(backend, found, rule, type_)]
 
 
-def _backend(world: World) -> SandboxBackup:
+def backend_of(world: World) -> SandboxBackup:
+    """The AWS Backup of a world."""
     return cast("SandboxBackup", backup_backends[world.account][world.region])
 
 
