@@ -85,7 +85,7 @@ def describe(instance: DBInstance, snapshot: str) -> dict[str, str]:
         "OptionGroupName": instance.option_group_name,
         "Port": instance.port,
         "ProcessorFeatures": [],
-        "PubliclyAccessible": instance.publicly_accessible,
+        "PubliclyAccessible": bool(instance.publicly_accessible),
         "StorageType": instance.storage_type,
         "UseDefaultProcessorFeatures": False,
         "VpcSecurityGroupIds": instance.vpc_security_group_ids,
