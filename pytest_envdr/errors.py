@@ -41,6 +41,7 @@ PACKAGES = {
     "setpriv": "util-linux",
     "aws": "awscli",
     "curl": "curl",
+    "rclone": "rclone",
 }
 """The Debian packages that bring each program of the sandbox."""
 

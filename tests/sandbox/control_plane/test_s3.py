@@ -127,6 +127,7 @@ def test_without_acls_every_acl_is_refused(client: Any, bucket: str) -> None:
     assert refused(client.put_bucket_acl, Bucket=bucket, ACL="private") == code
     put(client, bucket, "k", ACL="bucket-owner-full-control")
     assert refused(client.put_object_acl, Bucket=bucket, Key="k", ACL="private") == code
+    client.put_object_acl(Bucket=bucket, Key="k", ACL="bucket-owner-full-control")
     wanted = (400, "InvalidBucketAclWithObjectOwnership")
     assert refused(client.create_bucket, Bucket="never-made", ACL="public-read") == wanted
     old = make(client, ObjectOwnership="ObjectWriter")

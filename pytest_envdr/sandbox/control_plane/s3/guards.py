@@ -114,8 +114,8 @@ def _check_acl(bucket: FakeBucket, request: Request) -> None:
     if ownership(bucket) != ENFORCED:
         return
     grants = [name for name in request.headers if name.startswith("x-amz-grant-")]
-    canned = request.headers.get("x-amz-acl", OPEN_ACL)
-    if request.operation in {"PutBucketAcl", "PutObjectAcl"} or grants or canned != OPEN_ACL:
+    silent = "none" if request.operation in {"PutBucketAcl", "PutObjectAcl"} else OPEN_ACL
+    if grants or request.headers.get("x-amz-acl", silent) != OPEN_ACL:
         raise Refused("AccessControlListNotSupported", "The bucket does not allow ACLs")
 
 

@@ -118,7 +118,11 @@ class SandboxS3Response(Writing):
                 "InvalidBucketAclWithObjectOwnership",
                 f"Bucket cannot have ACLs set with ObjectOwnership's {ENFORCED} setting",
             )
-        return super()._bucket_response(self.request, self.request.url)
+        answer = super()._bucket_response(self.request, self.request.url)
+        if "x-amz-acl" in self.headers and "x-amz-object-ownership" not in self.headers:
+            # What S3 makes of a private ACL without a word on ownership.
+            self.backend.get_bucket(self.bucket_name).ownership_rule = "BucketOwnerPreferred"  # type: ignore[assignment] # as moto keeps it
+        return answer
 
     def _ownership_controls(self) -> Any:
         bucket = self.backend.get_bucket(self.bucket_name)
