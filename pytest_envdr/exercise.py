@@ -125,6 +125,11 @@ class Exercise:
             raise
         return exercise
 
+    @property
+    def copy_limit(self) -> int | None:
+        """Objects of more bytes are copied in parts; None: S3's own limit."""
+        return self._settings.copy_limit
+
     def drill(self, charge: Charge) -> Drill:
         """The time-line of one test.
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from pytest_envdr.aws import Aws
     from pytest_envdr.drills import Drill
+    from pytest_envdr.drills.buckets import TenantBucketCopy
     from pytest_envdr.drills.databases import RestoredDatabase
     from pytest_envdr.drills.services import CrashedService, StoppedService
     from pytest_envdr.drills.tenants import RecoveredTenant
@@ -34,6 +35,7 @@ __all__ = [
     "restored_rds",
     "stack",
     "stopped_ecs_service",
+    "tenant_bucket_copy",
 ]
 
 
@@ -173,3 +175,25 @@ def recovered_tenant(request: pytest.FixtureRequest, exercise: Exercise, drill: 
         exercise.check_approval("single_tenant_recovery")
         with tenants.recovered(exercise.aws, exercise.journal, drill, request.param) as tenant:
             yield tenant
+
+
+@pytest.fixture
+def tenant_bucket_copy(request: pytest.FixtureRequest, exercise: Exercise, drill: Drill) -> Iterator[TenantBucketCopy]:
+    """The bucket of the tenant that drills may damage, damaged, to be recovered step by step into a staging bucket.
+
+    The test says how it is damaged and what it is recovered from: `@pytest.mark.parametrize("tenant_bucket_copy",
+    [("emptied", "backup")], indirect=True)`; "deleted", "overwritten" or "emptied"; "versions" or "backup".
+
+    Broken: objects of that bucket, by delete markers or newer versions; where merging is approved, the copies are
+    written over them. Created: a staging bucket of the drill's own. Put back: what the drill added to the tenant's
+    bucket is deleted, version by version, and nothing else is; the staging bucket goes with all that is in it.
+    """
+    from pytest_envdr.drills import buckets  # noqa: PLC0415 (a run without drills needs no boto3)
+
+    with running.outcomes():
+        exercise.check_approval("tenant_bucket_recovery")
+        damage, source = request.param
+        aws, journal, bucket = exercise.aws, exercise.journal, buckets.tenant_bucket(exercise.aws)
+        limit = exercise.copy_limit
+        with buckets.copied(aws, journal, drill, bucket, damage=damage, source=source, copy_limit=limit) as copy:
+            yield copy

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pytest_envdr import guard, undo
-from pytest_envdr.aws import s3, s3_acts, s3_copies
+from pytest_envdr.aws import rds, s3, s3_acts, s3_copies
 from pytest_envdr.drills import Finding, bucket_checks, merging, staging
 from pytest_envdr.drills.holdings import check_fit, ids
+from pytest_envdr.drills.restores import source_server
+from pytest_envdr.drills.tenancy import tenancy
 from pytest_envdr.errors import AwsError, NotCleared, Refused, UndoFailed
 from pytest_envdr.timeline import Mark, Phase
 
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from pytest_envdr.journal import Journal
     from pytest_envdr.verify.bucket import Difference
 
-__all__ = ["Damage", "Merge", "Source", "TenantBucketCopy", "copied"]
+__all__ = ["Damage", "Merge", "Source", "TenantBucketCopy", "copied", "tenant_bucket"]
 
 Damage = Literal["deleted", "overwritten", "emptied"]
 """`deleted` and `overwritten` hit every other object, up to `DAMAGED`; `emptied` hits all of them."""
@@ -162,6 +164,21 @@ class TenantBucketCopy:
     def _lost(self) -> set[str]:
         """Keys that the recovery point has otherwise: their newest write is lost, which is told elsewhere."""
         return set(bucket_checks.written_after(self.before, self._aside))
+
+
+def tenant_bucket(aws: Aws) -> str:
+    """The bucket of the stack's drill tenant, as its central database says.
+
+    Raises:
+        StackFileError: the stack file does not name database and drill tenant.
+        Refused: the database cannot be asked, does not know the tenant, or knows no bucket of it.
+    """
+    aws.stack.needs("database", "drill_tenant")
+    instance = aws.stack.database.instance if aws.stack.database else ""
+    found = tenancy(aws, source_server(aws, rds.instance(aws, instance))).subject
+    if not found.bucket:
+        raise Refused(f"Nothing was touched: the central database knows no bucket of tenant {found.slug}.")
+    return found.bucket
 
 
 def _damaged(aws: Aws, journal: Journal, drill: Drill, before: Holding, damage: Damage) -> dict[str, str]:
