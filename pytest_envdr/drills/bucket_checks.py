@@ -177,15 +177,17 @@ def _tell_lost(drill: Drill, before: Holding, staging: Staging, checked: Checked
     alive = [version for key, version in before.latest.items() if key not in gone and not version.delete_marker]
     newest = max(alive, key=lambda version: (version.last_modified, version.key), default=None)
     words = f"{newest.key!r} of {newest.last_modified:%Y-%m-%d %H:%M:%S} UTC" if newest else "none"
+    rpa: float | None = 0.0
+    error = 0.0
     if staging.point is not None:
         reached = staging.point.created_at
         words = f"{words}; recovery point of {reached:%Y-%m-%d %H:%M:%S} UTC"
-        point = RecoveryPoint(store, max(0.0, (fault - reached).total_seconds()), words, len(gone), 1.0)
+        rpa, error = max(0.0, (fault - reached).total_seconds()), 1.0
     elif not gone:
-        point = RecoveryPoint(store, 0.0, f"{words}: every write before the damage survived", 0)
+        words = f"{words}: every write before the damage survived"
     else:
-        rpa = (fault - newest.last_modified).total_seconds() if newest else None
-        point = RecoveryPoint(store, rpa, words, len(gone), 1.0)
+        rpa, error = (fault - newest.last_modified).total_seconds() if newest else None, 1.0
+    point = RecoveryPoint(store, rpa, words, len(gone), error, source=staging.source)
     drill.recovery_point(point)
     _check_objective(drill, point, staging)
     if checked.lost:
