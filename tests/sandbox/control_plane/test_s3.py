@@ -526,6 +526,39 @@ def test_a_policys_conditions_count(client: Any, bucket: str, condition: Any, pa
     put(client, bucket, "key")
 
 
+def test_policies_that_s3_refuses(client: Any, bucket: str) -> None:
+    """No JSON; another bucket's name in it; allowing something to everybody while public policies are blocked."""
+
+    def policy(resource: str) -> str:
+        allow = {
+            "Effect": "Allow",
+            "Principal": "*",
+            "Action": "s3:GetObject",
+            "Resource": f"arn:aws:s3:::{resource}/*",
+        }
+        return json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+
+    put_policy = client.put_bucket_policy
+    assert refused(put_policy, Bucket=bucket, Policy="{") == (400, "MalformedPolicy")
+    assert refused(put_policy, Bucket=bucket, Policy=policy("another")) == (400, "MalformedPolicy")
+    assert refused(put_policy, Bucket=bucket, Policy=policy(bucket)) == (403, "AccessDenied")
+    client.delete_public_access_block(Bucket=bucket)
+    put_policy(Bucket=bucket, Policy=policy(bucket))
+
+
+def test_an_acl_is_put_as_xml_and_of_one_version(client: Any) -> None:
+    """PutObjectAcl with grants written out, of the version that is named and of no other."""
+    bucket = make(client, versioning="Enabled", ObjectOwnership="ObjectWriter")
+    first, second = put(client, bucket, "key"), put(client, bucket, "key")
+    told = client.get_object_acl(Bucket=bucket, Key="key")
+    readers = {"Type": "Group", "URI": "http://acs.amazonaws.com/groups/global/AuthenticatedUsers"}
+    grants = [*told["Grants"], {"Grantee": readers, "Permission": "READ"}]
+    wanted: Any = {"Owner": told["Owner"], "Grants": grants}
+    client.put_object_acl(Bucket=bucket, Key="key", VersionId=first, AccessControlPolicy=wanted)
+    counts = [len(client.get_object_acl(Bucket=bucket, Key="key", VersionId=one)["Grants"]) for one in (first, second)]
+    assert counts == [2, 1]
+
+
 # Archive and lock
 
 

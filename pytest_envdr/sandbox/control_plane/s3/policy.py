@@ -10,10 +10,13 @@ from fnmatch import fnmatchcase
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
+from pytest_envdr.sandbox.control_plane.s3.refusals import Refused, denied
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 ALLOW, DENY = "Allow", "Deny"
+ELEMENTS = ("Resource", "NotResource")
 
 
 def context(account: str) -> dict[str, str]:
@@ -38,6 +41,40 @@ def verdict(policy: bytes | str | None, *, action: str, resource: str, asked: Ma
     statements = _listed(json.loads(policy)["Statement"]) if policy else []
     effects = {each["Effect"] for each in statements if _applies(each, action=action, resource=resource, asked=asked)}
     return DENY if DENY in effects else ALLOW if ALLOW in effects else None
+
+
+def require_valid(document: bytes, bucket: str, *, public: bool) -> None:
+    """What S3 refuses of a policy that is put.
+
+    Args:
+        document: the policy.
+        bucket: whose it shall be; a policy that was another bucket's names that one.
+        public: whether it may allow something to everybody.
+
+    Raises:
+        Refused: MalformedPolicy; AccessDenied: public, and the bucket is not to be.
+    """
+    try:
+        statements = _listed(json.loads(document)["Statement"])
+        resources = [
+            each for statement in statements for element in ELEMENTS for each in _listed(statement.get(element, []))
+        ]
+        effects = {statement["Effect"] for statement in statements}
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise Refused("MalformedPolicy", "This policy contains invalid Json or lacks an element") from None
+    arn = f"arn:aws:s3:::{bucket}"
+    if any(each != arn and not each.startswith((f"{arn}/", f"{arn}*")) for each in resources):
+        raise Refused("MalformedPolicy", "Policy has invalid resource")
+    if not effects <= {ALLOW, DENY}:
+        raise Refused("MalformedPolicy", "Invalid effect")
+    if not public and any(map(_is_public, statements)):
+        raise denied()
+
+
+def _is_public(statement: Mapping[str, Any]) -> bool:
+    named = statement.get("Principal")
+    everybody = "*" in _listed(named.get("AWS", []) if isinstance(named, dict) else named)
+    return everybody and statement["Effect"] == ALLOW and not statement.get("Condition")
 
 
 def _applies(statement: Mapping[str, Any], *, action: str, resource: str, asked: Mapping[str, str]) -> bool:

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from pytest_envdr.sandbox.api import is_asked
 from pytest_envdr.sandbox.control_plane.extension import moto_urls
-from pytest_envdr.sandbox.control_plane.s3 import guards, lists
+from pytest_envdr.sandbox.control_plane.s3 import guards, lists, policy
 from pytest_envdr.sandbox.control_plane.s3.backend import ENFORCED, ownership
 from pytest_envdr.sandbox.control_plane.s3.operations import operation
 from pytest_envdr.sandbox.control_plane.s3.refusals import Refused, missing
@@ -29,6 +29,7 @@ LISTS = {
 OWN = {
     "ListBuckets": "_list_buckets",
     "CreateBucket": "_create_bucket",
+    "PutBucketPolicy": "_put_policy",
     "GetBucketOwnershipControls": "_ownership_controls",
     "GetBucketNotificationConfiguration": "_notification_configuration",
     "HeadObject": "get_object",
@@ -123,6 +124,13 @@ class SandboxS3Response(Writing):
             # What S3 makes of a private ACL without a word on ownership.
             self.backend.get_bucket(self.bucket_name).ownership_rule = "BucketOwnerPreferred"  # type: ignore[assignment] # as moto keeps it
         return answer
+
+    def _put_policy(self) -> Any:
+        bucket = self.backend.get_bucket(self.bucket_name)
+        closed = bucket.public_access_block is not None and bucket.public_access_block.block_public_policy
+        policy.require_valid(self.body, bucket.name, public=not closed)
+        self.backend.put_bucket_policy(bucket.name, self.body)
+        return 204, {}, ""
 
     def _ownership_controls(self) -> Any:
         bucket = self.backend.get_bucket(self.bucket_name)

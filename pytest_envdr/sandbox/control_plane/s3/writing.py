@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape
 from moto.core.responses import ActionResult
 from moto.s3 import notifications
 from moto.s3.exceptions import AccessDeniedByLock, EntityTooSmall, InvalidPart, MalformedXML
+from moto.s3.notifications import S3NotificationEvent
 from moto.s3.utils import metadata_from_headers
 from typing_extensions import override
 
@@ -160,6 +161,18 @@ class Writing(Reading):
                 "object's metadata, storage class, website redirect location or encryption attributes."
             )
             raise Refused("InvalidRequest", message)
+
+    @override
+    def put_object_acl(self) -> Any:
+        """PutObjectAcl: of a version too, and as XML, which moto takes no notice of."""
+        key, _ = self._get_key(validate_storage_class=False)
+        acl = self._acl_from_headers(self.headers) or (self._acl_from_body() if self.body else None)
+        if acl is None:
+            raise MalformedXML
+        key.set_acl(acl)
+        event = S3NotificationEvent.OBJECT_ACL_UPDATE_EVENT
+        notifications.send_event(self.account, event, self.backend.get_bucket(self.bucket_name), key)
+        return 200, {}, ""
 
     def _upload(self) -> FakeMultipart:
         """The upload in parts that the request names.
