@@ -85,10 +85,8 @@ def pid(served: Served, identifier: str) -> int | None:
 
 
 def started(served: Served, **more: Any) -> str:
-    answer = served.client("backup").start_backup_job(
-        BackupVaultName=VAULT, ResourceArn=ARN, IamRoleArn=ROLE_ARN, **more
-    )
-    return str(answer["BackupJobId"])
+    wanted = {"BackupVaultName": VAULT, "ResourceArn": ARN, "IamRoleArn": ROLE_ARN, **more}
+    return str(served.client("backup").start_backup_job(**wanted)["BackupJobId"])
 
 
 def restore(served: Served, point: str, **metadata: str) -> dict[str, Any]:
@@ -191,26 +189,28 @@ def test_a_deleted_point_takes_its_snapshot_with_it(served: Served) -> None:
     assert point not in {snapshot["DBSnapshotArn"] for snapshot in snapshots}
 
 
-def test_a_stopped_instance_lets_the_start_window_pass(served: Served) -> None:
-    """The job waits as CREATED, then is EXPIRED; nothing was copied."""
-    client = served.client("rds")
-    client.stop_db_instance(DBInstanceIdentifier=SOURCE)
+def test_an_instance_that_cannot_be_copied_lets_the_start_window_pass(served: Served) -> None:
+    """While it is being created the job waits as CREATED, then is EXPIRED; nothing was copied."""
+    point = ended(served, started(served))["RecoveryPointArn"]
+    served.client("backup").start_restore_job(
+        RecoveryPointArn=point, IamRoleArn=ROLE_ARN, Metadata={"DBInstanceIdentifier": "slow-db"}
+    )
+    process = wait_until(
+        lambda: pid(served, "slow-db"), what="the restored server's process", deadline=60, interval=0.02
+    )
+    assert process
+    os.kill(process, signal.SIGSTOP)
     try:
-        job = started(served, StartWindowMinutes=60)
+        job = started(served, ResourceArn=f"arn:aws:rds:{REGION}:{ACCOUNT}:db:slow-db", StartWindowMinutes=60)
         pause(1)
         assert served.client("backup").describe_backup_job(BackupJobId=job)["State"] == "CREATED"
         row = ended(served, job)
-        assert (row["State"], "RecoveryPointArn" in row) == ("EXPIRED", False)
-        assert row["CompletionDate"] >= row["StartBy"]
     finally:
-        wait_until(
-            lambda: client.describe_db_instances(DBInstanceIdentifier=SOURCE)["DBInstances"][0]["DBInstanceStatus"],
-            lambda status: status == "stopped",
-            what="stopped",
-            deadline=60,
-        )
-        client.start_db_instance(DBInstanceIdentifier=SOURCE)
-        await_available(served, SOURCE)
+        if Path(f"/proc/{process}").exists():  # RDS may have given it up
+            os.kill(process, signal.SIGCONT)
+    assert (row["State"], "RecoveryPointArn" in row) == ("EXPIRED", False)
+    assert row["CompletionDate"] >= row["StartBy"]
+    drop(served, "slow-db")
 
 
 def test_an_rds_job_cannot_be_stopped(served: Served) -> None:

@@ -9,7 +9,7 @@ step: `plan_runs` makes the jobs of a plan's schedule, `backup_runs` and `restor
 
 For the seed and for tests, in process: `history.record_daily`, `history.run_plan`. What makes a job of a running
 sandbox go wrong is what does in an account: a bucket without versioning or with archived objects, a resource or a role
-that is deleted before the job begins, an instance that stays stopped through the start window.
+that is deleted before the job begins, an instance that RDS cannot copy through the start window.
 
 Not here, answered 501: continuous backups (and with them RestoreTime), copies to other vaults and Regions, legal holds,
 access points, frameworks. Nothing is sent to EventBridge.

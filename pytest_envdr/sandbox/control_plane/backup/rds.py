@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SNAPSHOT_TYPE = "awsbackup"
 NOT_NOW = "InvalidDBInstanceState"
-"""The error of an instance that cannot be copied at the moment: it is stopped, rebooting, ..."""
+"""The error of an instance that cannot be copied at the moment: it is being created, rebooting, ..."""
 MADE = frozenset({"available", "backing-up", "modifying", "storage-optimization"})
 """Statuses in which a restored instance is there."""
 BROKEN = frozenset(
