@@ -23,7 +23,7 @@ from pytest_envdr.errors import PartFailed
 from pytest_envdr.waiting import pause
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from pytest_envdr.sandbox.data_plane.mariadb import MariaDB
 
@@ -31,6 +31,10 @@ FREEZE_SECONDS = 10.0
 """How long all threads of a server may take to stop."""
 MARGIN_SECONDS = 1.0
 """A file changed so shortly before the first copy, or later, is copied again: times of files are coarse."""
+MAPPED = ("ib_logfile0", "tc.log")
+"""Files that the server writes to as memory, which leaves no trace in their times: InnoDB's log on /dev/shm, for one."""
+MAPPED = ("ib_logfile",)
+"""Files that the server maps into memory where it can (on tmpfs): writing there changes no time and no size."""
 TRANSIENT = (".pid", ".sock")
 """What belongs to the process, not to its data."""
 
@@ -122,7 +126,7 @@ def _copy_again(source: Path, target: Path, since: float) -> None:
     for name, stat in sorted(there.items()):
         if (source / name).is_dir():
             (target / name).mkdir(exist_ok=True)
-        elif stat.st_mtime >= since or name not in copied or _marks(stat) != _marks(copied[name]):
+        elif name in MAPPED or stat.st_mtime >= since or name not in copied or _marks(stat) != _marks(copied[name]):
             shutil.copy2(source / name, target / name)
 
 
