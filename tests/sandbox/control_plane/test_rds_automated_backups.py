@@ -16,7 +16,7 @@ from tests.sandbox.control_plane.served import serving
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SPEED = 100
+SPEED = 300
 
 
 @pytest.fixture(scope="module")

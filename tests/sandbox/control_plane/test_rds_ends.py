@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     directory = tmp_path_factory.mktemp("rds")
-    with serving(directory, {"rds": rds}, region="eu-west-1", network="127.226.0.0/16", speed=100) as served:
+    with serving(directory, {"rds": rds}, region="eu-west-1", network="127.226.0.0/16", speed=300) as served:
         served.world.cache = directory / "cache"
         yield Rig(served)
 

@@ -22,7 +22,7 @@ FAMILY = "mariadb" + ".".join(version().split(".")[:2])
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     directory = tmp_path_factory.mktemp("rds")
-    with serving(directory, {"rds": rds}, region="eu-west-1", network="127.225.0.0/16", speed=50) as served:
+    with serving(directory, {"rds": rds}, region="eu-west-1", network="127.225.0.0/16", speed=200) as served:
         served.world.cache = directory / "cache"
         yield Rig(served)
 

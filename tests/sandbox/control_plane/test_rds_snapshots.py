@@ -98,6 +98,20 @@ def test_a_restored_instance_shares_nothing_with_its_source(rig: Rig) -> None:
         rig.rds.describe_db_snapshots(DBSnapshotIdentifier=taken)
 
 
+def test_a_stopped_instance_can_be_backed_up(rig: Rig) -> None:
+    """A snapshot of it, and a final one on deletion, hold what was committed before it was stopped."""
+    instance, names = rig.create(), [rig.name("stopped"), rig.name("final")]
+    rig.query(instance, "CREATE TABLE orders (id INT PRIMARY KEY)", "INSERT INTO orders VALUES (1)")
+    rig.rds.stop_db_instance(DBInstanceIdentifier=instance)
+    rig.await_status(instance, "stopped")
+    rig.rds.create_db_snapshot(DBInstanceIdentifier=instance, DBSnapshotIdentifier=names[0])
+    rig.await_snapshot(names[0])
+    assert rig.row(instance)["DBInstanceStatus"] == "stopped"
+    rig.delete(instance, SkipFinalSnapshot=False, FinalDBSnapshotIdentifier=names[1])
+    for name in names:
+        assert rig.query(rig.restore(name), "SELECT id FROM orders") == ((1,),)
+
+
 def test_a_restore_takes_its_time_and_shows_no_endpoint_before(rig: Rig, snapshot: str) -> None:
     """`creating` without an endpoint; then available, with events, while its volume is still being loaded."""
     name = rig.name("restored")

@@ -6,8 +6,7 @@ instance, and writes down what RDS would say of it: status, endpoint, events.
 Backups are real: a snapshot is a copy of the frozen server's files, the archive is its binary logs, and a restored
 instance is a server of its own over them.
 
-Not here, answered 501: replicas, clusters, other engines, managed master passwords. A stopped instance refuses a
-snapshot, which RDS would take.
+Not here, answered 501: replicas, clusters, other engines, managed master passwords.
 
 In this process, AWS Backup works with the backend itself, under `backend_lock` (all arguments in snake case):
 

@@ -170,9 +170,11 @@ class SandboxRDS(RDSBackend):
         One of AWS Backup's waits for its turn; a manual one is refused while the instance is not available.
         """
         with backend_lock:
-            waits = snapshot_type == snapshots.AWS_BACKUP
+            fit = {statuses.AVAILABLE, statuses.STOPPED}
+            if snapshot_type == snapshots.AWS_BACKUP:
+                fit |= statuses.SERVING
             instance: Any = self.describe_db_instances(db_instance_identifier)[0]
-            if instance.status not in ({*statuses.SERVING} if waits else {statuses.AVAILABLE}):
+            if instance.status not in fit:
                 raise _wrong_state(
                     f"Cannot create a snapshot because the database instance {db_instance_identifier} "
                     "is not currently in the available state."

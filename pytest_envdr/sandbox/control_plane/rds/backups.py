@@ -66,7 +66,7 @@ class Backups:
             automated_backups.follow(self._backend, instance)
             if instance.status == statuses.AVAILABLE:
                 self.begin_due(instance)
-            self._take_next(resource, machines[resource])
+            self._take_next(resource, instance, machines[resource])
             self._archive(resource, instance, machines[resource])
         for key, taking in list(self._takings.items()):
             self._advance(key, taking, instances.get(key))
@@ -82,6 +82,10 @@ class Backups:
     def busy(self, resource: str) -> bool:
         """Whether a snapshot of an instance is wanted or being taken, so that its server must not go."""
         return resource in self._takings or any(each.dbi_resource_id == resource for each in self._unmade())
+
+    def taking(self, resource: str) -> bool:
+        """Whether an instance's files are being copied."""
+        return resource in self._takings
 
     def _unmade(self) -> list[Snapshot]:
         taken = {id(taking.snapshot) for taking in self._takings.values()}
@@ -99,9 +103,11 @@ class Backups:
         future = cast("Future[datetime | None]", self._pool.submit(copy))
         self._takings[snapshot.db_snapshot_identifier] = _Taking(snapshot, future)
 
-    def _take_next(self, resource: str, machine: Machine) -> None:
-        """One at a time, and not while the logs are being copied."""
-        if resource in self._takings or resource in self._shippings or machine.condition is not Condition.UP:
+    def _take_next(self, resource: str, instance: Instance, machine: Machine) -> None:
+        """One at a time, and not while the logs are being copied, or the server is on its way up or down."""
+        down = machine.condition is Condition.DOWN and instance.status in {statuses.STOPPED, statuses.DELETING}
+        ready = machine.condition is Condition.UP or (down and not machine.laying_out)
+        if resource in self._takings or resource in self._shippings or not ready:
             return
         mine = [each for each in self._unmade() if each.dbi_resource_id == resource and each.source is None]
         if mine:

@@ -76,13 +76,15 @@ class Controller:
 
     def _want(self, instance: Instance, machine: Machine) -> None:
         """From the status that a request left to what is wanted of the machine."""
+        up = machine.condition is Condition.UP
         if instance.status in statuses.DEAD:
             machine.down()
         elif instance.status in {statuses.STOPPING, statuses.STOPPED, statuses.DELETING}:
-            # A snapshot that was asked for before, or a final one, is still taken.
-            if not self._backups.busy(instance.dbi_resource_id):
+            # A snapshot that was asked for before, or a final one, is still taken of the running server.
+            if not (up and self._backups.busy(instance.dbi_resource_id)):
                 machine.down()
-        else:
+        elif up or not self._backups.taking(instance.dbi_resource_id):
+            # The files of a stopped server that are being copied are left alone until then.
             machine.up()
         if instance.reboot_requested:
             instance.reboot_requested = False
