@@ -23,7 +23,7 @@ from pytest_envdr.errors import PartFailed
 from pytest_envdr.waiting import pause
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from pytest_envdr.sandbox.data_plane.mariadb import MariaDB
 
@@ -32,9 +32,7 @@ FREEZE_SECONDS = 10.0
 MARGIN_SECONDS = 1.0
 """A file changed so shortly before the first copy, or later, is copied again: times of files are coarse."""
 MAPPED = ("ib_logfile0", "tc.log")
-"""Files that the server writes to as memory, which leaves no trace in their times: InnoDB's log on /dev/shm, for one."""
-MAPPED = ("ib_logfile",)
-"""Files that the server maps into memory where it can (on tmpfs): writing there changes no time and no size."""
+"""Files that the server writes to as memory, which leaves no trace in their times: InnoDB's log on /dev/shm."""
 TRANSIENT = (".pid", ".sock")
 """What belongs to the process, not to its data."""
 
