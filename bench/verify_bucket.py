@@ -52,7 +52,7 @@ def run(say: Callable[..., None], *, objects: int) -> None:
     with moto() as (endpoint, log):
         seed(client(endpoint), objects)
         tools = {**ours(endpoint), **peers(endpoint)}
-        alarms = {name: measured(say, name, tool, log, objects) for name, tool in tools.items()}
+        alarms = measure(say, tools, log, objects)
     with moto() as (endpoint, _):
         seed(client(endpoint), min(objects, DAMAGED))
         damages = damage(client(endpoint))
@@ -208,16 +208,23 @@ def sync(endpoint: str) -> Found:
     return set(re.findall(rf"^\(dryrun\) (?:copy|delete): s3://(?:{EXPECTED}|{ACTUAL})/(\S+)", done.stdout, re.M))
 
 
-def measured(say: Callable[..., None], name: str, tool: Callable[[], Found], log: Path, objects: int) -> Found:
-    """A line of figures; what the tool called different of what is equal. What takes a minute is done once."""
-    figures: list[float] = []
-    while len(figures) < RUNS and not (figures and figures[0] > 30):
-        start = log.stat().st_size
-        began = time.monotonic()
-        alarms = tool()
-        figures.append(time.monotonic() - began)
-    requests = len(re.findall(rb' HTTP/1\.1" ', log.read_bytes()[start:]))
-    say(f"{objects} objects, {name}: {requests / objects:.3f} requests each", *figures)
+def measure(
+    say: Callable[..., None], tools: dict[str, Callable[[], Found]], log: Path, objects: int
+) -> dict[str, Found]:
+    """A line of figures for each; what it called different of what is equal. They take turns, so that other work on
+    the machine hits all alike; what takes half a minute has one."""
+    figures: dict[str, list[float]] = defaultdict(list)
+    requests: dict[str, int] = {}
+    alarms: dict[str, Found] = {}
+    for name in [*tools] * RUNS:
+        if figures[name] and figures[name][0] > 30:
+            continue
+        start, began = log.stat().st_size, time.monotonic()
+        alarms[name] = tools[name]()
+        figures[name].append(time.monotonic() - began)
+        requests[name] = len(re.findall(rb' HTTP/1\.1" ', log.read_bytes()[start:]))
+    for name, seconds in figures.items():
+        say(f"{objects} objects, {name}: {requests[name] / objects:.3f} requests each", *seconds)
     return alarms
 
 
