@@ -3,7 +3,7 @@
 - operations: which operation a request is
 - guards, policy: whose bucket it is, what its policy and its ownership controls allow
 - checksums: verified when they are sent, reported when they are asked for
-- reading, writing, lists, responses: the answers
+- reading, writing, uploads, lists, responses: the answers
 - archive: what must be restored before it can be read
 - listing, backend: versions and their order, the defaults of a bucket made today
 - filling: buckets filled in this process, for the seed

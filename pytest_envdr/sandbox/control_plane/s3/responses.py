@@ -14,7 +14,7 @@ from pytest_envdr.sandbox.control_plane.s3 import guards, lists, policy
 from pytest_envdr.sandbox.control_plane.s3.backend import ENFORCED, ownership
 from pytest_envdr.sandbox.control_plane.s3.operations import operation
 from pytest_envdr.sandbox.control_plane.s3.refusals import Refused, missing
-from pytest_envdr.sandbox.control_plane.s3.writing import Writing
+from pytest_envdr.sandbox.control_plane.s3.uploads import Uploads
 
 if TYPE_CHECKING:
     from moto.s3.models import FakeBucket
@@ -42,7 +42,7 @@ OWNER = "bcaf1ffd86f41161ca5fb16fd081034f"
 UPLOADS = {"UploadPart", "UploadPartCopy", "CompleteMultipartUpload", "AbortMultipartUpload", "ListParts"}
 
 
-class SandboxS3Response(Writing):
+class SandboxS3Response(Uploads):
     """moto's answers, and ours where S3's are other ones.
 
     Attributes:
