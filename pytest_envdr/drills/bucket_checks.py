@@ -89,10 +89,10 @@ def _sorted_out(found: Iterable[Difference], before: Holding, staging: Staging) 
             (checked.withheld if aspect in WITHHELD else checked.failures).append(difference)
         elif difference.key in left_out and difference.kind == "missing":
             checked.archived.append(difference)
-        elif difference.key in later:
-            checked.lost.append(difference)
         elif difference.kind in BEYOND[staging.source]:
             checked.beyond.append(difference)
+        elif difference.key in later:
+            checked.lost.append(difference)
         else:
             checked.failures.append(difference)
     return checked

@@ -145,7 +145,10 @@ class TenantBucketCopy:
         return self._proven(made, done)
 
     def _proven(self, made: Plan, done: Made) -> Merge:
-        spared = {*made.keys("conflict"), *self._aside.left_out, *self._lost()}
+        theirs = self._written_since(made, done)
+        if theirs:
+            self._drill.note(f"{len(theirs)} objects were written by somebody since the plan: {sorted(theirs)[:5]}")
+        spared = {*made.keys("conflict"), *self._aside.left_out, *self._lost(), *theirs}
         found = bucket_checks.differences(self._aws, self.before, self.before.bucket, history=False)
         wrong = tuple(difference for difference in found if difference.key not in spared)
         if wrong or done.refused:
@@ -155,11 +158,21 @@ class TenantBucketCopy:
                     "failure",
                     f"{self.before.bucket} is not what it was after the merge",
                     "; ".join([*map(str, wrong[:3]), *list(done.refused.values())[:3]]),
-                    "Look at the merge plan and at who writes to the bucket.",
+                    "Look at the merge plan, and at what in the staging bucket changed since it was checked.",
                 )
             )
         self._drill.note(f"merged into {self.before.bucket}: {len(done.versions)} objects; {len(wrong)} differences")
         return Merge(len(done.versions), wrong)
+
+    def _written_since(self, made: Plan, done: Made) -> set[str]:
+        """Keys whose newest version is neither known to the plan nor the merge's own."""
+        return {
+            version.key
+            for version in s3.versions(self._aws, self.before.bucket)
+            if version.latest
+            and version.version_id not in made.known.get(version.key, ())
+            and version.version_id != done.versions.get(version.key)
+        }
 
     def _lost(self) -> set[str]:
         """Keys that the recovery point has otherwise: their newest write is lost, which is told elsewhere."""
