@@ -8,6 +8,8 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pymysql
+
 from pytest_envdr.sandbox.data_plane.mariadb import MariaDB, master_user
 from pytest_envdr.sandbox.data_plane.mariadb_template import EMPTY, lay_out
 
@@ -58,7 +60,10 @@ class Server:
 
     @property
     def connect(self) -> Callable[[], Connection[Any]]:
-        return functools.partial(self.mariadb.connect, USER, PASSWORD, timeout=SECONDS)
+        """A function that may be sent to another process."""
+        return functools.partial(
+            pymysql.connect, host=self.mariadb.address, user=USER, password=PASSWORD, ssl_disabled=True
+        )
 
     def run(self, *statements: str, database: str | None = None) -> None:
         with self.mariadb.connect(USER, PASSWORD, timeout=SECONDS, database=database) as connection:

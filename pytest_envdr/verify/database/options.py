@@ -24,6 +24,7 @@ class Options:
         definers: whether who defined a view, a routine, a trigger or an event counts.
         auto_increment: whether the next AUTO_INCREMENT value counts.
         rows: how many differing rows of a table are named at most.
+        part: about how many rows of a large table are one unit of work; a table of twice as many is large.
     """
 
     declared: frozenset[str] = frozenset()
@@ -34,6 +35,7 @@ class Options:
     definers: bool = True
     auto_increment: bool = True
     rows: int = 20
+    part: int = 100_000
 
     def is_declared(self, database: str, table: str) -> bool:
         """Whether a table's rows do not count."""

@@ -24,10 +24,6 @@ T = TypeVar("T")
 TABLES = 50
 """Tables in one unit: enough that a round trip does not count, few enough to stay in the server's table cache."""
 DATABASES = 50
-LARGE = 200_000
-"""From how many rows on a table is divided."""
-PART = 100_000
-"""About how many rows a part of it has."""
 
 
 def units(
@@ -58,7 +54,7 @@ def units(
     yield from _tables([pair for pair in pairs if pair[0] in large], expected, rows=False)
     for pair in pairs:
         if pair[0] in large:
-            yield from _parts(pair, large[pair[0]], expected, actual)
+            yield from _parts(pair, -(-large[pair[0]] // options.part), expected, actual)
 
 
 def _objects(
@@ -90,12 +86,12 @@ def _large(
     found = {}
     for pair in pairs:
         size = max(sizes.get(pair[1], 0), _content(manifest, pair[0]).rows if manifest else 0)
-        if size >= LARGE and not options.is_declared(*pair[0]):
+        if size >= 2 * options.part and not options.is_declared(*pair[0]):
             found[pair[0]] = size
     return found
 
 
-def _parts(pair: Pair, size: int, expected: Connections | Manifest, actual: Connections) -> Iterator[Part]:
+def _parts(pair: Pair, count: int, expected: Connections | Manifest, actual: Connections) -> Iterator[Part]:
     """Key ranges of one table; a single part where its key is not one whole number. None where it cannot be read, which
     the unit with its definition tells."""
     manifest = _manifest(expected)
@@ -110,7 +106,7 @@ def _parts(pair: Pair, size: int, expected: Connections | Manifest, actual: Conn
     shapes = (before, now) if before == now or held else shared(before, now)
     conditions = [""]
     if column and bounds and shapes[0].counted == column:
-        conditions = rows.ranges(column, bounds, -(-size // PART))
+        conditions = rows.ranges(column, bounds, count)
     for number, condition in enumerate(conditions, start=1):
         yield Part(pair, shapes, condition, number == len(conditions), held)
 

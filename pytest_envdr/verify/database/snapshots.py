@@ -12,7 +12,7 @@ from pytest_envdr.verify.database import reading
 from pytest_envdr.verify.database.connecting import Connections
 from pytest_envdr.verify.database.manifest import Content, Database, Manifest
 from pytest_envdr.verify.database.options import Options
-from pytest_envdr.verify.database.planning import DATABASES, LARGE, TABLES, chunks
+from pytest_envdr.verify.database.planning import DATABASES, TABLES, chunks
 from pytest_envdr.verify.database.reading import Table
 from pytest_envdr.verify.database.spreading import WORKERS, spread
 from pytest_envdr.verify.database.work import databases as objects_of
@@ -77,7 +77,7 @@ def snapshot(
         found: dict[str, Database] = {}
         for some in spread(pool, read.objects, _databases(names)):
             found |= some
-        for contents in spread(pool, read.tables, _tables(names, sizes)):
+        for contents in spread(pool, read.tables, _tables(names, sizes, 2 * options.part)):
             for table, content in contents.items():
                 found[table.database].tables[table.table] = content
         return Manifest(dict(sorted(found.items())), grants.of(server, options) if options.accounts else {})
@@ -109,9 +109,9 @@ def _databases(names: Mapping[str, Names]) -> Iterator[dict[str, Names]]:
         yield {database: names[database] for database in some}
 
 
-def _tables(names: Mapping[str, Names], sizes: Mapping[Table, int]) -> Iterator[Sequence[Table]]:
+def _tables(names: Mapping[str, Names], sizes: Mapping[Table, int], limit: int) -> Iterator[Sequence[Table]]:
     """Small tables together, each large one by itself."""
     tables = [Table(database, table) for database in sorted(names) for table in sorted(names[database].tables)]
-    large = [table for table in tables if sizes.get(table, 0) >= LARGE]
+    large = [table for table in tables if sizes.get(table, 0) >= limit]
     yield from ([table] for table in large)
-    yield from chunks([table for table in tables if sizes.get(table, 0) < LARGE], TABLES)
+    yield from chunks([table for table in tables if sizes.get(table, 0) < limit], TABLES)

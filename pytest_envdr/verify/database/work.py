@@ -136,7 +136,9 @@ class Comparison:
         ]
         before, now = ((0, 0) if isinstance(one, str) else one for one in totals)
         error = next((one for one in totals if isinstance(one, str)), "")
-        if error or expected is None or before == now or not min(before[0], now[0]) or unnamed(unit.shapes, live=True):
+        # Of a table that is in one part, an empty side says it all; a part may well be empty.
+        emptied = not (unit.where or min(before[0], now[0]))
+        if error or expected is None or before == now or emptied or unnamed(unit.shapes, live=True):
             return Found([], unit, (before, now), before != now, error)
         both = zip((expected, actual), unit.pair, unit.shapes, strict=True)
         one, other = (rows.Side(session, side.quoted, columns, unit.where) for session, side, columns in both)
