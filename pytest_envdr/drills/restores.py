@@ -232,7 +232,9 @@ def wait_until_available(aws: Aws, journal: Journal, drill: Drill, aside: Aside)
 _ENDS = rds.TERMINAL | {"ABORTED", "FAILED"}
 
 
-def log_in(aws: Aws, journal: Journal, drill: Drill, aside: Aside) -> Server:
+def log_in(
+    aws: Aws, journal: Journal, drill: Drill, aside: Aside, *, reach_seconds: float = REACH_SECONDS
+) -> Server:
     """Until somebody can log in to an available copy. Its password is the snapshot's: where the secret's is another one
     by now, the secret's is set (aws-semantics 1.10), which the runbook calls a deviation.
 
@@ -244,7 +246,7 @@ def log_in(aws: Aws, journal: Journal, drill: Drill, aside: Aside) -> Server:
         raise WaitFailed(f"{aside.identifier} is not available.")
     login = secretsmanager.login(aws, row.secret)
     server = Server(instance.host, instance.port, login.user, login.password)
-    _check_reachable(drill, instance, server)
+    _check_reachable(drill, instance, server, reach_seconds)
     if not _takes(server):
         drill.deviation(
             f"the secret's password is not that of {aside.origin.name}: the copy {aside.identifier} was given it"
@@ -334,13 +336,13 @@ def _job_status(aws: Aws, aside: Aside) -> str:
     return f"restore job {job.status}: {job.message or job.percent}"
 
 
-def _check_reachable(drill: Drill, instance: rds.Instance, server: Server) -> None:
+def _check_reachable(drill: Drill, instance: rds.Instance, server: Server, seconds: float) -> None:
     try:
         drill.wait_until(
             lambda: mariadb.unreachable(server),
             lambda reason: not reason,
             what=f"a connection to {server}",
-            deadline=REACH_SECONDS,
+            deadline=seconds,
             longest_interval=2.0,
         )
     except WaitTimedOut as error:

@@ -1,0 +1,114 @@
+"""A database restored aside and held for tests to break: the drill as a library, without pytest's fixtures."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytest_envdr import mariadb
+from pytest_envdr.drills import databases
+from pytest_envdr.exercise import Charge, Exercise
+from pytest_envdr.settings import Settings
+from tests.drills.stranger import Stranger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytest_envdr.aws import Aws
+    from pytest_envdr.drills import Drill
+    from pytest_envdr.drills.databases import RestoredDatabase
+    from pytest_envdr.drills.restores import Aside
+    from pytest_envdr.drills.smoke import Answer
+    from pytest_envdr.journal import Journal
+    from pytest_envdr.mariadb import Server
+
+
+@dataclass
+class Rehearsal:
+    """A drill that has come as far as a copy which answers.
+
+    Attributes:
+        exercise: the run.
+        drill: what it found; `found` empties it.
+        database: its steps.
+        answer: what the application answered.
+        stranger: who else works on the stack.
+    """
+
+    exercise: Exercise
+    drill: Drill
+    database: RestoredDatabase
+    answer: Answer
+    stranger: Stranger
+
+    @property
+    def aws(self) -> Aws:
+        return self.exercise.aws
+
+    @property
+    def journal(self) -> Journal:
+        return self.exercise.journal
+
+    @property
+    def copy(self) -> Aside:
+        return self.database.held.copy
+
+    @property
+    def source(self) -> Server:
+        """How to log in to the source."""
+        return self.database.held.server
+
+    @property
+    def server(self) -> Server:
+        """How to log in to the copy."""
+        assert self.copy.server is not None
+        return self.copy.server
+
+    def on_copy(self, *statements: str) -> list[tuple[Any, ...]]:
+        """Run statements on the copy; the rows of the last."""
+        with mariadb.session(self.server) as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+            return [tuple(row) for row in cursor.fetchall()]
+
+    def validated(self) -> dict[str, str]:
+        """All that validating finds now: id -> title and detail, which the next time begins empty."""
+        self.drill.findings.clear()
+        self.drill.recovery_points.clear()
+        self.database.check_configuration()
+        self.database.check_integrity()
+        self.database.check_losses()
+        return self.found()
+
+    def found(self) -> dict[str, str]:
+        """What was found since, by its id."""
+        found: dict[str, str] = {}
+        for finding in self.drill.failures:
+            text = f"{finding.title} ({finding.detail})"
+            found[finding.id] = f"{found[finding.id]}; {text}" if finding.id in found else text
+        return found
+
+
+@contextmanager
+def exercising(stack_file: Path, directory: Path) -> Iterator[Exercise]:
+    """An exercise on a running stack, with evidence and state of its own."""
+    chosen = Settings(stack=stack_file, evidence=directory / "evidence", state_directory=directory / "state")
+    begun = Exercise.begin(chosen, root=directory)
+    try:
+        yield begun
+    finally:
+        begun.release()
+        begun.finish(0)
+
+
+@contextmanager
+def rehearsing(exercise: Exercise, *, source: str) -> Iterator[Rehearsal]:
+    """Restore from a source, as far as the copy answers; all of it goes again."""
+    drill = exercise.drill(Charge(f"rehearsal of {source}", "database_restore"))
+    with databases.restored(exercise.aws, exercise.journal, drill, source=source) as database:
+        database.restore()
+        database.wait_until_available()
+        answer = database.wait_until_answers()
+        yield Rehearsal(exercise, drill, database, answer, Stranger(exercise.stack.path))
