@@ -17,7 +17,7 @@ from pytest_envdr.drills import staging as aside
 from pytest_envdr.drills.holdings import Held, ids
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from pytest_envdr.aws import Aws
     from pytest_envdr.aws.s3_acts import Made
@@ -34,6 +34,14 @@ OPTIONS = {
     "SSEKMSKeyId": "--ssekms-key-id",
     "WebsiteRedirectLocation": "--website-redirect-location",
 }
+"""Of `aws s3api copy-object`."""
+LARGE_OPTIONS = {
+    "StorageClass": "--storage-class",
+    "ServerSideEncryption": "--sse",
+    "SSEKMSKeyId": "--sse-kms-key-id",
+    "WebsiteRedirectLocation": "--website-redirect",
+}
+"""Of `aws s3 cp`, which copies in parts."""
 PARAMETER_FILES = ("file://", "fileb://")
 """What the AWS CLI takes for the name of a file to read a value from, in a key too."""
 
@@ -165,12 +173,11 @@ def command(copy: s3_copies.Copy, account: str, limit: int) -> str:
     if copy.size > limit:
         # The CLI's own copy in parts, which takes the current version, and keeps metadata and tags only if told.
         words = ["aws", "s3", "cp", f"s3://{copy.bucket}/{copy.key}", f"s3://{copy.to}/{copy.key}"]
-        return shlex.join(
-            [*words, "--copy-props", "default", *_options(copy, ("StorageClass", "ServerSideEncryption"))]
-        )
+        return shlex.join([*words, "--copy-props", "default", *_options(copy, LARGE_OPTIONS)])
     source = f"{copy.bucket}/{copy.key}?versionId={copy.version_id}"
     owners = ["--expected-bucket-owner", account, "--expected-source-bucket-owner", account]
     kept = ["--metadata-directive", "COPY", "--tagging-directive", "COPY", *_options(copy, OPTIONS)]
+    kept += ["--bucket-key-enabled"] if copy.kept.get("BucketKeyEnabled") else []
     if copy.key.startswith(PARAMETER_FILES):
         where = ["--cli-input-json", json.dumps({"Bucket": copy.to, "Key": copy.key, "CopySource": source})]
     else:
@@ -178,13 +185,11 @@ def command(copy: s3_copies.Copy, account: str, limit: int) -> str:
     return shlex.join(["aws", "s3api", "copy-object", *where, *kept, *owners])
 
 
-def _options(copy: s3_copies.Copy, names: Iterable[str]) -> list[str]:
+def _options(copy: s3_copies.Copy, options: Mapping[str, str]) -> list[str]:
     found: list[str] = []
-    for name in names:
+    for name, option in options.items():
         if copy.kept.get(name):
-            found += [OPTIONS[name], str(copy.kept[name])]
-    if copy.kept.get("BucketKeyEnabled"):
-        found.append("--bucket-key-enabled")
+            found += [option, str(copy.kept[name])]
     return found
 
 
