@@ -171,8 +171,9 @@ def prepare(
 
 
 def request(aws: Aws, journal: Journal, drill: Drill, aside: Aside) -> None:
-    """Send the request that restores; marks SEEN, since whoever restores has seen the fault."""
-    drill.mark(Mark.SEEN, by="who restores")
+    """Send the request that restores; marks SEEN unless that is told already: whoever restores has seen the fault."""
+    if drill.marked(Mark.SEEN) is None:
+        drill.mark(Mark.SEEN, by="who restores")
     origin = aside.origin
     if origin.source == "backup":
         aside.job = _start_job(aws, journal, aside)

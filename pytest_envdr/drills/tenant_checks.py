@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from pytest_envdr import mariadb
 from pytest_envdr.drills import Finding, heartbeats
-from pytest_envdr.drills.heartbeats import Beats
 from pytest_envdr.verify import database as verify
 
 if TYPE_CHECKING:
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pytest_envdr.drills import Drill
+    from pytest_envdr.drills.heartbeats import Beats
     from pytest_envdr.drills.reconciling import Orphan
     from pytest_envdr.mariadb import Server
     from pytest_envdr.verify.database import Difference
@@ -112,14 +112,13 @@ def tell_jobs(drill: Drill, jobs: Sequence[str]) -> None:
         drill.finding(Finding("tenant.jobs", "warning", title, _some(jobs), "Look at each before `queue:retry`."))
 
 
-def tell_loss(drill: Drill, database: str, *, central: Beats, survived: Beats, fault: datetime, source: str) -> float:
-    """The recovery point: the central database, which nobody damaged, says which heartbeats there had been. Gives the
-    RPA in seconds."""
-    written = Beats({number: at for number, at in central.rows.items() if at <= fault})
-    found = heartbeats.losses({database: written}, {database: survived}, fault)
+def tell_loss(drill: Drill, database: str, before: Beats, survived: Beats, *, fault: datetime, source: str) -> float:
+    """The recovery point, from the tenant's heartbeats before the damage and those that survived. Gives the RPA in
+    seconds; infinite where none survived."""
+    found = heartbeats.losses({database: before}, {database: survived}, fault)
     heartbeats.check_losses(drill, found, central="", source=source, fault=fault)
-    worst = [loss.rpa_seconds for loss in found]
-    return max((float("inf") if one is None else one for one in worst), default=float("inf"))
+    rpa = drill.rpa_seconds
+    return float("inf") if rpa is None else rpa
 
 
 def tell_lost(drill: Drill, lost: Sequence[Difference]) -> None:
