@@ -96,6 +96,14 @@ class Rig:
             client.put_object(Bucket=name, Key=LARGE, Body=body, Tagging="class=large", Metadata={"of": "ada"})
         return name
 
+    def small(self, *, large: bool = False) -> str:
+        """A tenant's bucket with three objects; `large`: one of them is copied in parts."""
+        name = self.bucket(objects=False)
+        for key in ("a", "b c"):
+            self.put(name, key, "1")
+        self.s3.put_object(Bucket=name, Key="d", Body=b"d" * (6 * MEGABYTE if large else 1))
+        return name
+
     def put(self, bucket: str, key: str, edition: str) -> str:
         """Write an object with a header, metadata and a tag; its version's id."""
         told = {"Metadata": {"edition": edition}, "ContentType": "text/x-test", "CacheControl": "no-store"}
