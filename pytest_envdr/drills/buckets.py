@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pytest_envdr import guard, undo
-from pytest_envdr.aws import rds, s3, s3_acts, s3_copies
+from pytest_envdr.aws import backup, rds, s3, s3_acts, s3_copies
 from pytest_envdr.drills import Finding, bucket_checks, merging, staging
 from pytest_envdr.drills.holdings import check_fit, ids
 from pytest_envdr.drills.restores import source_server
@@ -116,10 +116,11 @@ class TenantBucketCopy:
 
     def check(self) -> Checked:
         """Hold the staging bucket against the manifest: differences are findings; marks VERIFIED where there are none
-        that fail."""
+        that fail. What AWS Backup restored gets the verdict in AWS's own trail too."""
         checked = bucket_checks.check_staging(self._aws, self._drill, self.before, self._aside, fault=self.fault)
         if not checked.failures:
             self._drill.mark(Mark.VERIFIED)
+        _post_verdict(self._aws, self._journal, self._aside, checked)
         return checked
 
     def plan(self) -> Plan:
@@ -224,6 +225,14 @@ def _recovered(aws: Aws, journal: Journal, drill: Drill, before: Holding, *, sou
     drill.mark("objects copied")
     staging.finish(aws, journal, before, made)
     return made
+
+
+def _post_verdict(aws: Aws, journal: Journal, aside: Staging, checked: Checked) -> None:
+    if aside.job is None:
+        return
+    verdict: backup.Validation = "FAILED" if checked.failures else "SUCCESSFUL"
+    message = f"{len(checked.failures)} differences, {len(checked.lost)} since the recovery point"
+    backup.put_validation(aws, journal, aside.job.id, verdict=verdict, message=message)
 
 
 @contextmanager

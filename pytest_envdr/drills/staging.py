@@ -153,6 +153,9 @@ def restore(aws: Aws, journal: Journal, drill: Drill, before: Holding, staging: 
         longest_interval=2.0,
         shown=lambda now: f"{now.status} {now.percent} {now.message}",
     )
+    if staging.job.message:
+        # Objects that fail do not fail the job (aws-semantics 3.8).
+        drill.note(f"restore job {job} says: {staging.job.message}")
 
 
 def finish(aws: Aws, journal: Journal, before: Holding, staging: Staging) -> None:
