@@ -1,4 +1,4 @@
-"""`make bench`: the sandbox's start, the plugin's cost when unused, verification, the drill's wall time.
+"""`make bench`: the sandbox's start, the plugin's cost when unused, verification beside its peers, the drill's wall time.
 
 Wall seconds on this machine; other work on it shows in them. Compare figures of one run with one another.
 `make bench ARGS=--no-drills` leaves out the minutes that the drills take.
@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import verify_bucket
+from bench import verify_bucket, verify_database
 from pytest_envdr.sandbox import Sandbox
 
 RUNS = 9
@@ -81,12 +81,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--no-drills", action="store_true", help="leave out the drills")
     parser.add_argument("--objects", type=int, default=5000, help="verify buckets of so many objects; 0: do not")
+    parser.add_argument("--tenants", type=int, default=1000, help="verify so many tenants' databases; 0: do not")
     options = parser.parse_args()
     sys.stdout.write(f"{os.cpu_count()} processors{'':<39}{'min':>8} {'median':>8} {'max':>8}\n")
     plugin()
     sandbox()
     if options.objects:
         verify_bucket.run(say, objects=options.objects)
+    if options.tenants:
+        verify_database.run(say, tenants=options.tenants)
     if not options.no_drills:
         drills()
 

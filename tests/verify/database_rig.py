@@ -70,11 +70,17 @@ class Server:
             for statement in statements:
                 connection.cursor().execute(statement)
 
-    def start(self) -> None:
+    def start(self, *more: str) -> None:
         temporary = self.mariadb.data.with_name(f"{self.mariadb.data.name}.tmp")
         temporary.mkdir(exist_ok=True)
         # A server that starts removes the temporary files of others in a directory that they share.
-        options = ["--skip-log-bin", "--event-scheduler=OFF", f"--tmpdir={temporary}", "--innodb-fast-shutdown=0"]
+        options = [
+            "--skip-log-bin",
+            "--event-scheduler=OFF",
+            f"--tmpdir={temporary}",
+            "--innodb-fast-shutdown=0",
+            *more,
+        ]
         self.mariadb.start(master_user(USER, PASSWORD), options=options)
         self.mariadb.wait_until_ready(deadline=SECONDS)
 

@@ -82,7 +82,7 @@ class Shape:
     columns: tuple[Column, ...]
     key: tuple[Column, ...]
 
-    @property
+    @functools.cached_property
     def text(self) -> str:
         """A row as a text that no other row has: the values, then the lengths of those that might hold the
         separator."""
@@ -90,17 +90,17 @@ class Shape:
         lengths = [column.length for column in self.columns if column.length]
         return f"CONCAT_WS({SEPARATOR},{','.join(values + lengths)})"
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
         """64 bits of a row."""
         return f"CAST(CONV(LEFT(MD5({self.text}),16),16,10) AS UNSIGNED)"
 
-    @property
+    @functools.cached_property
     def key_digest(self) -> str:
         """128 bits of a row's key, as 32 hexadecimal digits."""
         return f"MD5({Shape(self.key, ()).text})"
 
-    @property
+    @functools.cached_property
     def counted(self) -> str | None:
         """The column by whose ranges a large table is divided: a key of one whole number."""
         whole = len(self.key) == 1 and self.key[0].type in {"int", "bigint", "mediumint"}
