@@ -1,4 +1,4 @@
-"""`make bench`: the sandbox's start, the plugin's cost when unused, verification beside its peers, the drill's wall time.
+"""`make bench`: the sandbox's start, the plugin's cost when unused, verification and its peers, the drill's wall time.
 
 Wall seconds on this machine; other work on it shows in them. Compare figures of one run with one another.
 `make bench ARGS=--no-drills` leaves out the minutes that the drills take.

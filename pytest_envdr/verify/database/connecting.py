@@ -33,6 +33,7 @@ class Connections:
     def __init__(self, connect: Connect) -> None:
         self.connect = connect
         self._idle: list[Connection[Any]] = []
+        self._closed = False
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[type[Connections], tuple[Connect]]:
@@ -51,12 +52,15 @@ class Connections:
             _close(connection)
             raise
         with self._lock:
-            self._idle.append(connection)
+            kept = not self._closed
+            self._idle += [connection] if kept else []
+        if not kept:
+            _close(connection)
 
     def close(self) -> None:
-        """Close those that are idle."""
+        """Close those that are idle now, and the others as they come back."""
         with self._lock:
-            idle, self._idle = self._idle, []
+            idle, self._idle, self._closed = self._idle, [], True
         for connection in idle:
             _close(connection)
 
@@ -91,10 +95,6 @@ class Session:
                 if not cursor.nextset():
                     break
         return found
-
-    def lost(self) -> bool:
-        """Whether the connection is gone, as opposed to a statement that failed."""
-        return not self._connection.open
 
 
 def _prepared(connect: Connect) -> Connection[Any]:
