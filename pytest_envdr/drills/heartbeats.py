@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
+from statistics import median
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pymysql
@@ -38,9 +40,10 @@ class Beats:
 
     @property
     def apart_seconds(self) -> float:
-        """How far two of them are apart, at most, of the last ten."""
+        """How far two of them are apart: the median of the last ten, since one may have been left out for a reason."""
         instants = [at for _, at in sorted(self.rows.items())][-10:]
-        return max(((later - at).total_seconds() for at, later in pairwise(instants)), default=0.0)
+        gaps = [(later - at).total_seconds() for at, later in pairwise(instants)]
+        return median(gaps) if gaps else 0.0
 
 
 @dataclass(frozen=True)
