@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from statistics import median
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pymysql
