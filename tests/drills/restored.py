@@ -10,7 +10,7 @@ from pytest_envdr import mariadb
 from pytest_envdr.drills import databases
 from pytest_envdr.exercise import Charge, Exercise
 from pytest_envdr.settings import Settings
-from tests.drills.stranger import Stranger
+from tests.drills.stranger import CLUSTER, Stranger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,3 +112,25 @@ def rehearsing(exercise: Exercise, *, source: str) -> Iterator[Rehearsal]:
         database.wait_until_available()
         answer = database.wait_until_answers()
         yield Rehearsal(exercise, drill, database, answer, Stranger(exercise.stack.path))
+
+
+def standing(stranger: Stranger) -> dict[str, Any]:
+    """All that a restore may leave behind, and what a cutover changes."""
+    rds, ec2, ecs = stranger.client("rds"), stranger.client("ec2"), stranger.client("ecs")
+    words = ("api", "worker", "scheduler", "reverb", "tenant", "hq")
+    return {
+        "instances": [one["DBInstanceIdentifier"] for one in rds.describe_db_instances()["DBInstances"]],
+        "groups": sorted(one["GroupName"] for one in ec2.describe_security_groups()["SecurityGroups"]),
+        "parameters": sorted(
+            one["DBParameterGroupName"] for one in rds.describe_db_parameter_groups()["DBParameterGroups"]
+        ),
+        "backups": len(rds.describe_db_instance_automated_backups()["DBInstanceAutomatedBackups"]),
+        "definitions": sorted(ecs.list_task_definitions(status="ACTIVE")["taskDefinitionArns"]),
+        "deployed": {word: stranger.service(word)["taskDefinition"] for word in words},
+        "alone": [arn for arn in ecs.list_tasks(cluster=CLUSTER)["taskArns"] if not _of_a_service(ecs, arn)],
+    }
+
+
+def _of_a_service(ecs: Any, arn: str) -> bool:
+    (task,) = ecs.describe_tasks(cluster=CLUSTER, tasks=[arn])["tasks"]
+    return str(task["group"]).startswith("service:")

@@ -11,7 +11,8 @@ import pytest
 
 from pytest_envdr import settings
 from tests.drills import runs
-from tests.drills.stranger import CLUSTER, Stranger
+from tests.drills.restored import standing
+from tests.drills.stranger import Stranger
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,28 +44,6 @@ def drills(place: runs.Place) -> dict[str, dict[str, Any]]:
     """The record's drills by name."""
     (scenario,) = place.record["scenarios"]
     return {drill["name"]: drill for drill in scenario["drills"]}
-
-
-def standing(stranger: Stranger) -> dict[str, Any]:
-    """All that a restore may leave behind, and what a cutover changes."""
-    rds, ec2, ecs = stranger.client("rds"), stranger.client("ec2"), stranger.client("ecs")
-    words = ("api", "worker", "scheduler", "reverb", "tenant", "hq")
-    return {
-        "instances": [one["DBInstanceIdentifier"] for one in rds.describe_db_instances()["DBInstances"]],
-        "groups": sorted(one["GroupName"] for one in ec2.describe_security_groups()["SecurityGroups"]),
-        "parameters": sorted(
-            one["DBParameterGroupName"] for one in rds.describe_db_parameter_groups()["DBParameterGroups"]
-        ),
-        "backups": len(rds.describe_db_instance_automated_backups()["DBInstanceAutomatedBackups"]),
-        "definitions": sorted(ecs.list_task_definitions(status="ACTIVE")["taskDefinitionArns"]),
-        "deployed": {word: stranger.service(word)["taskDefinition"] for word in words},
-        "alone": [arn for arn in ecs.list_tasks(cluster=CLUSTER)["taskArns"] if not _of_a_service(ecs, arn)],
-    }
-
-
-def _of_a_service(ecs: Any, arn: str) -> bool:
-    (task,) = ecs.describe_tasks(cluster=CLUSTER, tasks=[arn])["tasks"]
-    return str(task["group"]).startswith("service:")
 
 
 def test_every_source_passes(place: runs.Place, drills: dict[str, dict[str, Any]]) -> None:
