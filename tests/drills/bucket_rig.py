@@ -77,14 +77,15 @@ class Rig:
         """A client without the guard."""
         return self.served.client("s3")
 
-    def bucket(self, *, objects: bool = True, large: bool = False, slug: str = "") -> str:
-        """A tenant's bucket with the sandbox's own configuration, and objects of every kind, each written twice."""
-        slug = slug or f"t{next(_numbers)}"
+    def bucket(self, *, objects: bool = True, large: bool = False, plain: int = len(PLAIN), odd: bool = True) -> str:
+        """A tenant's bucket with the sandbox's own configuration, and objects of every kind, each written twice;
+        `plain`: how many with ordinary keys."""
+        slug = f"t{next(_numbers)}"
         client, name = self.s3, tenant_bucket(slug)
         client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": self.served.world.region})
         for method, arguments in tenant_bucket_configuration(slug).items():
             getattr(client, method)(Bucket=name, **arguments)
-        for key in [*PLAIN, *ODD] if objects else []:
+        for key in [*PLAIN[:plain], *(ODD if odd else ())] if objects else []:
             for edition in ("1", "2"):
                 self.put(name, key, edition)
         if objects:
@@ -97,8 +98,12 @@ class Rig:
         return name
 
     def small(self, *, large: bool = False) -> str:
-        """A tenant's bucket with three objects; `large`: one of them is copied in parts."""
-        name = self.bucket(objects=False)
+        """A bucket with three objects and little configuration; `large`: one of them is copied in parts."""
+        name, client = f"small-{next(_numbers)}", self.s3
+        client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": self.served.world.region})
+        client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+        announced: Any = {"NotificationConfiguration": {"EventBridgeConfiguration": {}}}
+        client.put_bucket_notification_configuration(Bucket=name, **announced)
         for key in ("a", "b c"):
             self.put(name, key, "1")
         self.s3.put_object(Bucket=name, Key="d", Body=b"d" * (6 * MEGABYTE if large else 1))

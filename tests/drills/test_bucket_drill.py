@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -102,3 +103,18 @@ def test_the_merge_plan_is_in_the_evidence(held: tuple[runs.Place, Any, Any]) ->
     assert path.with_name("merge-plan.sh").read_text().startswith("#!/bin/sh\n")
     manifest = path.with_name("manifest.jsonl").read_text().splitlines()
     assert json.loads(manifest[-1])["objects"] == len(added)
+
+
+def test_a_killed_run_is_undone(stack_file: Path, tmp_path: Path) -> None:
+    """SIGKILL to pytest while the tenant's bucket is empty: `envdr undo` brings every version list back, and once."""
+    place, before = runs.Place(tmp_path), versions(stack_file)
+    run = runs.begin(place, stack_file, "-m", "tenant_bucket_recovery", "-k", "emptied and versions")
+    place.wait_until_down()
+    run.kill()
+    assert runs.ended(run)[0] == -signal.SIGKILL
+    assert place.owed
+    code, said = runs.envdr(place, "undo")
+    assert code == 0, said
+    assert place.owed == []
+    assert versions(stack_file) == before
+    assert "Nothing is owed." in runs.envdr(place, "undo")[1]

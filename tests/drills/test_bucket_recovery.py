@@ -1,4 +1,4 @@
-"""The drill on a bucket that is well: green from versions and from AWS Backup, whatever the damage, and put back."""
+"""The drill on a bucket with keys of every kind and an object that is copied in parts: green, and put back."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         yield rig
 
 
-@pytest.mark.parametrize("damage", ["deleted", "overwritten", "emptied"])
-@pytest.mark.parametrize("source", ["versions", "backup"])
+@pytest.mark.parametrize(("damage", "source"), [("overwritten", "versions"), ("emptied", "backup")])
 def test_green(rig: Rig, damage: Any, source: Any) -> None:
     """Recovered beside with all that is stored with an object, merged, and then every version is as it was before."""
-    bucket = rig.bucket(large=(damage, source) == ("overwritten", "versions"))
+    bucket = rig.bucket(large=source == "versions")
     if source == "backup":
         rig.backed_up(bucket)
     before, seen = rig.versions(bucket), rig.current(bucket)
@@ -42,3 +41,6 @@ def test_green(rig: Rig, damage: Any, source: Any) -> None:
     assert ran.drill.rpa_seconds is not None
     assert rig.versions(bucket) == before
     assert rig.left() == []
+    if source == "backup":
+        jobs = rig.served.client("backup").list_restore_jobs()["RestoreJobs"]
+        assert {job["ValidationStatus"] for job in jobs} == {"SUCCESSFUL"}
