@@ -1,7 +1,7 @@
 """A process that restores a database aside, and kills itself at a step of it.
 
-`python -m tests.drills.restoring '<JSON of Order>'`. Its steps are named as in failover.py. One that comes again has a 2
-behind it: two tasks are run, the one that begins maintenance mode, and the application on the copy.
+`python -m tests.drills.restoring '<JSON of Order>'`. Its steps are named as in failover.py. One that comes again has
+a 2 behind it: two tasks are run, the one that begins maintenance mode, and the application on the copy.
 """
 
 from __future__ import annotations
