@@ -182,6 +182,7 @@ class MariaDB(Server):
             f"--port={PORT}",
             f"--server-id={self._server_id}",
             f"--init-file={self._init_file(statements)}",
+            f"--tmpdir={self._temporary_directory()}",
         ]
         self._run(command, cwd=self.data)
 
@@ -235,6 +236,16 @@ class MariaDB(Server):
         super().stop(grace=grace)
         with contextlib.suppress(FileNotFoundError):
             self._init_path.unlink()
+        shutil.rmtree(self._temporary, ignore_errors=True)
+
+    @property
+    def _temporary(self) -> Path:
+        return self.data.with_name(f"{self.data.name}.tmp")
+
+    def _temporary_directory(self) -> Path:
+        """Its own: a server that starts removes all temporary tables that it finds, those of others too."""
+        self._temporary.mkdir(exist_ok=True)
+        return self._temporary
 
     @property
     def _init_path(self) -> Path:

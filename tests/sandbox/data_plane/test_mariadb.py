@@ -199,3 +199,9 @@ def test_an_address_that_is_taken_is_told(server: MariaDB, tmp_path: Path, cache
     with pytest.raises(PartFailed, match="Address already in use"):
         second.wait_until_ready(deadline=SECONDS)
     second.stop()
+
+
+def test_temporary_tables_are_its_own(server: MariaDB) -> None:
+    """A server that starts removes what it finds where temporary tables are kept: it must find no other's."""
+    [(place,)] = _rows(server, "SELECT @@tmpdir")
+    assert place == str(server.data.with_name(f"{server.data.name}.tmp"))

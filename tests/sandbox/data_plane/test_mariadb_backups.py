@@ -178,7 +178,7 @@ def test_a_snapshot_has_what_came_and_not_what_went(server: MariaDB, tmp_path: P
         pause(0.5)
         mariadb_snapshot.take(server, tmp_path / "snapshot")
     assert not [path for path in (tmp_path / "snapshot").rglob("*") if path.suffix in {".pid", ".sock"}]
-    assert {path.name for path in tmp_path.iterdir()} == {"data", "data.log", "data.sql", "snapshot"}
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "data.log", "data.sql", "data.tmp", "snapshot"}
     restore(tmp_path / "snapshot", tmp_path / "r" / "data", address=RESTORED)
     with _running(tmp_path / "r" / "data", RESTORED) as restored:
         kept = [int(name[1:]) for (name,) in _rows(restored, "SHOW DATABASES LIKE 'd%'")]
