@@ -14,7 +14,6 @@ import subprocess
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_envdr.errors import EnvdrError, MissingProgram
@@ -23,6 +22,7 @@ from pytest_envdr.settings import search_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from pytest_envdr.mariadb import Server
 
@@ -76,7 +76,7 @@ def dump(server: Server, database: str, path: Path) -> Dump:
     """
     program = _program(DUMP)
     with _login(server) as login, path.open("wb") as file:
-        _run([program, login, *OPTIONS, "--", database], what=f"{database} could not be dumped", output=file)
+        _run(login, [program, *OPTIONS, "--", database], what=f"{database} could not be dumped", output=file)
         create = _created(login, database)
     return Dump(path, database, sha256(path), create, version(program))
 
@@ -97,14 +97,8 @@ def load(server: Server, dumped: Dump, database: str) -> None:
         with dumped.path.open("rb") as lines:
             feed.writelines(rewritten(line, server.user) for line in lines)
         feed.seek(0)
-        command = [
-            _program(CLIENT),
-            login,
-            "--binary-mode",
-            "--default-character-set=utf8mb4",
-            "--max-allowed-packet=1G",
-        ]
-        _run(command, what=f"{database} could not be loaded", feed=feed)
+        command = [_program(CLIENT), "--binary-mode", "--default-character-set=utf8mb4", "--max-allowed-packet=1G"]
+        _run(login, command, what=f"{database} could not be loaded", feed=feed)
 
 
 def rewritten(line: bytes, user: str) -> bytes:
@@ -134,12 +128,12 @@ def version(program: str) -> str:
     return " ".join(answer.stdout.split())
 
 
-def _created(login: str, database: str) -> str:
+def _created(login: int, database: str) -> str:
     """`SHOW CREATE DATABASE`, with `{}` for the name."""
     statement = f"SHOW CREATE DATABASE {quoted(database)}"
-    command = [_program(CLIENT), login, "--batch", "--raw", "--skip-column-names", "--execute", statement]
+    command = [_program(CLIENT), "--batch", "--raw", "--skip-column-names", "--execute", statement]
     with tempfile.TemporaryFile() as output:
-        _run(command, what=f"{database} could not be dumped", output=output)
+        _run(login, command, what=f"{database} could not be dumped", output=output)
         output.seek(0)
         said = output.read().decode("utf-8", "replace")
     return said[said.index("CREATE DATABASE") :].strip().replace(quoted(database), "{}", 1)
@@ -157,21 +151,25 @@ def _program(names: Sequence[str]) -> str:
 
 
 @contextmanager
-def _login(server: Server) -> Iterator[str]:
-    """The option that tells a program where to log in; the password is in a file that only this user may read."""
-    with tempfile.NamedTemporaryFile("w", prefix="envdr-", suffix=".cnf") as file:
+def _login(server: Server) -> Iterator[int]:
+    """The descriptor of a file that tells a program where to log in. It has no name, so that nothing of the password is
+    left, however this process ends."""
+    with tempfile.TemporaryFile("w") as file:
         password = server.password.replace("\\", "\\\\").replace('"', '\\"')
         user = server.user.replace("\\", "\\\\").replace('"', '\\"')
         file.write(f'[client]\nhost="{server.host}"\nport={server.port}\nuser="{user}"\npassword="{password}"\n')
         file.write("protocol=tcp\n")
         file.flush()
-        yield f"--defaults-file={Path(file.name)}"
+        yield file.fileno()
 
 
-def _run(command: Sequence[str], *, what: str, feed: object = subprocess.DEVNULL, output: object = None) -> None:
+def _run(
+    login: int, command: Sequence[str], *, what: str, feed: object = subprocess.DEVNULL, output: object = None
+) -> None:
     try:
         answer = subprocess.run(
-            command,
+            [command[0], f"--defaults-file=/dev/fd/{login}", *command[1:]],
+            pass_fds=(login,),
             stdin=feed,  # type: ignore[call-overload] # a file, or DEVNULL
             stdout=output if output is not None else subprocess.DEVNULL,
             stderr=subprocess.PIPE,

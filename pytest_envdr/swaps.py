@@ -1,12 +1,14 @@
 """Acts on databases of the stack's server, journalled as calls of AWS are, and what brings the state before back.
 
-A database that is changed is dumped first, into the directory of the journal: the file is what undoing it loads. Names
-of operations are "mariadb.<Verb>"; `left` says what of an inverse is still to be done, `perform` does it.
+A database that is changed is dumped first, into the directory of the journal: the file is what undoing it loads. It
+holds a customer's data, and goes with the drill. Names of operations are "mariadb.<Verb>"; `left` says what of an
+inverse is still to be done, `perform` does it.
 """
 
 from __future__ import annotations
 
 import re
+import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
     from pytest_envdr.journal import Entry, Journal
 
 DROP, LOAD, RESUME = "mariadb.DropDatabase", "mariadb.LoadDatabase", "mariadb.ResumeTenant"
-OPERATIONS = frozenset({DROP, LOAD, RESUME})
+FORGET = "mariadb.ForgetDump"
+OPERATIONS = frozenset({DROP, FORGET, LOAD, RESUME})
 OWN = re.compile(r"_envdr_[0-9a-f]{6}(_damaged|_before)?$")
 """How the names of databases end that a drill makes; no other is ever dropped."""
 
@@ -65,16 +68,28 @@ def own_name(exercise: str, database: str, *, end: str = "") -> str:
     return database[: 64 - len(own)] + own
 
 
-def kept(aws: Aws, journal: Journal, database: str, *, spared: Sequence[str]) -> Safety:
-    """A database as it is now, dumped beside the journal.
+def dumped(journal: Journal, there: Server, database: str) -> Dump:
+    """A database as it is now, as a file beside the journal that only this user may read, and that the undo takes away.
 
     Raises:
         EnvdrError: it could not be dumped.
     """
-    path = journal.path.with_name(f"{journal.header.exercise}-{database.encode().hex()[:40]}.sql")
-    path.touch(mode=0o600)
+    path = journal.path.with_name(f"{journal.header.exercise}-{secrets.token_hex(4)}.sql")
+    arguments = {"database": database, "path": str(path)}
+    inverse = Inverse(FORGET, arguments, f"no dump of {database} on this machine")
+    with journal.intending("mariadb.DumpDatabase", arguments, inverse=inverse):
+        path.touch(mode=0o600)
+        return dumps.dump(there, database, path)
+
+
+def kept(aws: Aws, journal: Journal, database: str, *, spared: Sequence[str]) -> Safety:
+    """A database as it is now, to be brought back by it.
+
+    Raises:
+        EnvdrError: it could not be dumped.
+    """
     there = server(aws)
-    return Safety(dumps.dump(there, database, path), digest(there, database, spared=spared), tuple(spared))
+    return Safety(dumped(journal, there, database), digest(there, database, spared=spared), tuple(spared))
 
 
 def digest(there: Server, database: str, *, spared: Sequence[str]) -> str:
@@ -82,11 +97,11 @@ def digest(there: Server, database: str, *, spared: Sequence[str]) -> str:
     return verify.digests(lambda: mariadb.connect(there), [database], declared=spared).get(database, "")
 
 
-def bring_in(aws: Aws, journal: Journal, dumped: Dump, database: str) -> None:
+def bring_in(aws: Aws, journal: Journal, dump: Dump, database: str) -> None:
     """Load a dump under a name of the drill's own, beside what is there."""
     inverse = Inverse(DROP, {"database": database}, f"no database {database}")
-    with journal.intending(LOAD, {"database": database, "sha256": dumped.sha256}, inverse=inverse):
-        dumps.load(server(aws), dumped, database)
+    with journal.intending(LOAD, {"database": database, "sha256": dump.sha256}, inverse=inverse):
+        dumps.load(server(aws), dump, database)
 
 
 def change(aws: Aws, journal: Journal, database: str, statements: Sequence[str], *, safety: Safety) -> None:
@@ -99,11 +114,11 @@ def change(aws: Aws, journal: Journal, database: str, statements: Sequence[str],
             cursor.execute(statement)
 
 
-def replace(aws: Aws, journal: Journal, dumped: Dump, database: str, *, safety: Safety) -> None:
+def replace(aws: Aws, journal: Journal, dump: Dump, database: str, *, safety: Safety) -> None:
     """Put what a dump holds in the place of a database that `safety` holds as it was."""
-    arguments = {"database": database, "sha256": dumped.sha256}
+    arguments = {"database": database, "sha256": dump.sha256}
     with journal.intending(LOAD, arguments, inverse=_as_it_was(database, safety)):
-        dumps.load(server(aws), dumped, database)
+        dumps.load(server(aws), dump, database)
 
 
 def quiesce(aws: Aws, journal: Journal) -> None:
@@ -130,6 +145,8 @@ def left(aws: Aws, operation: str, before: Mapping[str, Any]) -> tuple[dict[str,
     """
     if operation == RESUME:
         return () if in_service(aws, before["slug"]) else (dict(before),)
+    if operation == FORGET:
+        return (dict(before),) if Path(before["path"]).exists() else ()
     database = before["database"]
     if operation == DROP:
         if not OWN.search(database):
@@ -147,16 +164,32 @@ def perform(aws: Aws, operation: str, arguments: Mapping[str, Any]) -> None:
     elif operation == DROP:
         with mariadb.session(server(aws)) as cursor:
             cursor.execute(f"DROP DATABASE IF EXISTS {quoted(arguments['database'])}")
+    elif operation == FORGET:
+        Path(arguments["path"]).unlink(missing_ok=True)
     elif operation == LOAD:
         told = arguments["dump"]
         dumps.load(server(aws), Dump(**{**told, "path": Path(told["path"])}), arguments["database"])
 
 
-def forget(undone: Entry, owed: Sequence[Entry]) -> None:
-    """Take away the dump of an act that is undone, unless another is to be undone by it: it holds a customer's data."""
-    told = undone.inverse.arguments.get("dump")
-    if told and all(told != entry.inverse.arguments.get("dump") for entry in owed):
-        Path(told["path"]).unlink(missing_ok=True)
+def check_unneeded(entry: Entry, owed: Sequence[Entry]) -> None:
+    """Refuse to take a dump away that another act is still to be undone by.
+
+    Raises:
+        UndoFailed: says which.
+    """
+    if entry.inverse.operation != FORGET:
+        return
+    path = entry.inverse.arguments["path"]
+    for other in owed:
+        if other.inverse.arguments.get("dump", {}).get("path") == path:
+            raise UndoFailed(f"{path} is kept: {other.inverse.restores} is still owed, and only this file brings it")
+
+
+def forget(void: Sequence[Entry]) -> None:
+    """Take away the dumps of acts that need no undo any more, because their sandbox has ended."""
+    for entry in void:
+        if entry.inverse.operation == FORGET:
+            Path(entry.inverse.arguments["path"]).unlink(missing_ok=True)
 
 
 def _as_it_was(database: str, safety: Safety) -> Inverse:

@@ -50,6 +50,7 @@ def reverse(
     Raises:
         UndoFailed: it is not back; the entry stays owed.
     """
+    swaps.check_unneeded(entry, journal.owed())
     _let_arrive(entry)
     operation = entry.inverse.operation or ""
     look = _looking(aws, entry, operation)
@@ -68,7 +69,6 @@ def reverse(
                 progress=progress,
             )
     journal.reversed(entry, how)
-    swaps.forget(entry, journal.owed())
     return Undone(entry, how)
 
 

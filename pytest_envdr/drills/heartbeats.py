@@ -88,9 +88,12 @@ def losses(before: Mapping[str, Beats], restored: Mapping[str, Beats], fault: da
     ]
 
 
-def check_losses(drill: Drill, found: Sequence[Loss], *, central: str, source: str, fault: datetime) -> list[Loss]:
+def check_losses(
+    drill: Drill, found: Sequence[Loss], *, central: str, source: str, fault: datetime, word: str = "database"
+) -> list[Loss]:
     """Tell the losses: the recovery point of the central database and of the worst tenant, a table of all, and a
-    finding where one is beyond the objective, or has a hole. Those with a finding are returned."""
+    finding where one is beyond the objective, or has a hole; their ids begin with `word`. Those with a finding are
+    returned."""
     drill.table(
         "Recovery points",
         ("database", "newest that survived", "written at", "RPA, s", "lost up to the fault", "holes"),
@@ -114,19 +117,19 @@ def check_losses(drill: Drill, found: Sequence[Loss], *, central: str, source: s
         drill.recovery_point(one.point(source))
     rpo, bad = drill.rpo_of(source), []
     for one in found:
-        findings = _findings(one, rpo)
+        findings = _findings(one, rpo, word)
         bad += [one] if findings else []
         for finding in findings:
             drill.finding(finding)
     return bad
 
 
-def _findings(one: Loss, rpo: float) -> list[Finding]:
+def _findings(one: Loss, rpo: float, word: str) -> list[Finding]:
     found = []
     if one.rpa_seconds is None or one.rpa_seconds > rpo:
         found.append(
             Finding(
-                "database.recovery-point",
+                f"{word}.recovery-point",
                 "failure",
                 f"database {one.database} lost more than is promised",
                 f"RPA {_seconds(one)} s, RPO {rpo:g} s; {one.lost} heartbeats lost",
@@ -137,7 +140,7 @@ def _findings(one: Loss, rpo: float) -> list[Finding]:
         shown = ", ".join(map(str, one.missing[:10]))
         found.append(
             Finding(
-                "database.heartbeat-gap",
+                f"{word}.heartbeat-gap",
                 "failure",
                 f"database {one.database} has a hole in what came back",
                 f"{len(one.missing)} heartbeats are missing that are older than the newest: {shown}",

@@ -72,4 +72,4 @@ def _identified(cursor: Cursor, slug: str, identity: str) -> list[str]:
 
 
 def _names(text: str, database: str) -> bool:
-    return f"`{database}`" in text or text == database or f"{database}." in text
+    return mariadb.quoted(database) in text or text == database or f"{database}." in text

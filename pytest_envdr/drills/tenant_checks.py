@@ -116,7 +116,7 @@ def tell_loss(drill: Drill, database: str, before: Beats, survived: Beats, *, fa
     """The recovery point, from the tenant's heartbeats before the damage and those that survived. Gives the RPA in
     seconds; infinite where none survived."""
     found = heartbeats.losses({database: before}, {database: survived}, fault)
-    heartbeats.check_losses(drill, found, central="", source=source, fault=fault)
+    heartbeats.check_losses(drill, found, central="", source=source, fault=fault, word="tenant")
     rpa = drill.rpa_seconds
     return float("inf") if rpa is None else rpa
 

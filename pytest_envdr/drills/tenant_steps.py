@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-from pytest_envdr import dumps, guard, mariadb, swaps, undo
+from pytest_envdr import guard, mariadb, swaps, undo
 from pytest_envdr.aws import rds
 from pytest_envdr.drills import heartbeats, neighbours, pages, reconciling, restores, tenant_checks
 from pytest_envdr.drills.tenant_checks import Copy, Recovery
@@ -15,7 +16,6 @@ from pytest_envdr.timeline import Mark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from pytest_envdr.aws import Aws
     from pytest_envdr.drills import Drill
@@ -78,7 +78,6 @@ class Case:
     Attributes:
         before: how all was.
         fault: when the damage was done.
-        directory: where dumps are kept meanwhile.
         copy: what the tenant's copy beside it is called.
         damaged: under which name the damaged database is kept until sign-off.
         aside: the instance restored aside.
@@ -88,7 +87,6 @@ class Case:
 
     before: Before
     fault: datetime
-    directory: Path
     copy: str
     damaged: str
     aside: Aside | None = None
@@ -188,7 +186,7 @@ def extract(aws: Aws, journal: Journal, drill: Drill, case: Case) -> None:
     Raises:
         EnvdrError: it could not be dumped or loaded.
     """
-    case.dump = dumps.dump(case.restored, case.before.database, case.directory / "extracted.sql")
+    case.dump = swaps.dumped(journal, case.restored, case.before.database)
     swaps.bring_in(aws, journal, case.dump, case.copy)
     drill.mark("extracted")
     drill.note(f"{case.before.database} was extracted with {case.dump.client}, and loaded as {case.copy}")
@@ -224,7 +222,7 @@ def swap(aws: Aws, journal: Journal, drill: Drill, case: Case) -> None:
     if drill.failures:
         raise Refused(f"{case.copy} is not swapped in: {drill.failures[0]}")
     if swaps.digest(before.server, before.database, spared=before.spared):
-        kept = dumps.dump(before.server, before.database, case.directory / "damaged.sql")
+        kept = swaps.dumped(journal, before.server, before.database)
         swaps.bring_in(aws, journal, kept, case.damaged)
         drill.note(f"the damaged database is kept as {case.damaged} until sign-off")
     swaps.replace(aws, journal, case.extracted, before.database, safety=before.safety)
@@ -294,7 +292,7 @@ def _resume(aws: Aws, journal: Journal, slug: str) -> None:
 
 def _wait_for_page(aws: Aws, drill: Drill, tenancy: Tenancy) -> None:
     row = aws.stack.services[tenancy.row.service]
-    page = tenancy.row.page.format(slug=tenancy.subject.slug)
+    page = tenancy.row.page.format(slug=quote(tenancy.subject.slug, safe=""))
     drill.wait_until(
         lambda: pages.answers(row, page),
         what=f"{page} of {row.name} answering 200",

@@ -7,12 +7,10 @@ the place of the damaged one.
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_envdr import guard, mariadb, swaps
@@ -67,26 +65,25 @@ def recovered(aws: Aws, journal: Journal, drill: Drill, damage: Damage) -> Itera
         NotCleared: swapping in is not allowed for this stack.
         Refused: the tenant cannot be recovered, and nothing was touched.
     """
-    with tempfile.TemporaryDirectory(prefix="envdr-") as directory:
-        with drill.phase(Phase.KICK_OFF):
-            before = _before(aws, journal, drill)
-            with mariadb.session(before.server) as cursor:
-                planned = damages.plan(cursor, before.database, damage, spared=before.spared)
-        with drill.phase(Phase.TRIGGER):
-            fault = drill.mark(Mark.FAULT)
-            swaps.change(aws, journal, before.database, planned.statements, safety=before.safety)
-            drill.note(f"{before.database}: {planned.words}")
-        copy, damaged = (swaps.own_name(drill.exercise_id, before.database, end=end) for end in ("", "_damaged"))
-        case = Case(before, fault.at, Path(directory), copy, damaged)
-        yield RecoveredTenant(
-            case,
-            partial(tenant_steps.wait_until_seen, drill, case),
-            partial(tenant_steps.restore, aws, journal, drill, case),
-            partial(tenant_steps.extract, aws, journal, drill, case),
-            partial(tenant_steps.check_copy, drill, case),
-            partial(tenant_steps.swap, aws, journal, drill, case),
-            partial(tenant_steps.recover, aws, journal, drill, case),
-        )
+    with drill.phase(Phase.KICK_OFF):
+        before = _before(aws, journal, drill)
+        with mariadb.session(before.server) as cursor:
+            planned = damages.plan(cursor, before.database, damage, spared=before.spared)
+    with drill.phase(Phase.TRIGGER):
+        fault = drill.mark(Mark.FAULT)
+        swaps.change(aws, journal, before.database, planned.statements, safety=before.safety)
+        drill.note(f"{before.database}: {planned.words}")
+    copy, damaged = (swaps.own_name(drill.exercise_id, before.database, end=end) for end in ("", "_damaged"))
+    case = Case(before, fault.at, copy, damaged)
+    yield RecoveredTenant(
+        case,
+        partial(tenant_steps.wait_until_seen, drill, case),
+        partial(tenant_steps.restore, aws, journal, drill, case),
+        partial(tenant_steps.extract, aws, journal, drill, case),
+        partial(tenant_steps.check_copy, drill, case),
+        partial(tenant_steps.swap, aws, journal, drill, case),
+        partial(tenant_steps.recover, aws, journal, drill, case),
+    )
 
 
 def _before(aws: Aws, journal: Journal, drill: Drill) -> Before:
