@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 COPY_LIMIT = 5 * 1024**3
 """What one CopyObject copies at most, in bytes."""
 PART = 8 * 1024**2
-"""How large a part of a copy is, at least; S3's own minimum is 5 MiB."""
+"""How large a part of a copy is, at least, unless the limit is lower."""
+SMALLEST_PART = 5 * 1024**2
+"""S3 takes no smaller one, but for the last."""
 PARTS = 10_000
 """How many parts an upload may have."""
 
@@ -194,7 +196,7 @@ def _copy_in_parts(aws: Aws, journal: Journal, copy: Copy, inverse: Inverse, *, 
         sums = {name: value for name, value in result.items() if name.startswith("Checksum")}
         return {"PartNumber": number, "ETag": result["ETag"], **sums}
 
-    step = max(min(PART, limit), -(-copy.size // PARTS))
+    step = max(SMALLEST_PART, min(PART, limit), -(-copy.size // PARTS))
     aborted = Inverse.healed("the upload is aborted, and its parts with it")
     with journal.intending("s3.UploadPartCopy", {**target, "CopySource": copy.source}, inverse=aborted):
         parts = list(pooled(aws, range(1, -(-copy.size // step) + 1), part, workers))
