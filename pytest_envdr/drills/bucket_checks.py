@@ -189,7 +189,8 @@ def _tell_lost(drill: Drill, before: Holding, staging: Staging, checked: Checked
         rpa, error = (fault - newest.last_modified).total_seconds() if newest else None, 1.0
     point = RecoveryPoint(store, rpa, words, len(gone), error, source=staging.source)
     drill.recovery_point(point)
-    _check_objective(drill, point, staging)
+    if staging.point is not None or not gone:  # from versions, what is lost has a finding of its own already
+        _check_objective(drill, point, staging)
     if checked.lost:
         caption = "Written or deleted after the recovery point: what a recovery from it loses, or brings back."
         rows = [_row(difference) for difference in checked.lost]
