@@ -194,10 +194,12 @@ def wait_until_available(aws: Aws, journal: Journal, drill: Drill, aside: Aside)
     rto = drill.rto_seconds
     hold = min(max(rto / 120, 0.5), 30.0)
     since: list[float] = []
+    seen: set[str] = set()
 
     def read() -> str:
         found = rds.existing(aws, aside.identifier)
-        status = found.status if found else _job_status(aws, aside)
+        status = found.status if found else "gone" if seen else _job_status(aws, aside)
+        seen.update({found.status} if found else ())
         if found is None or status not in rds.READY:
             since.clear()
             return status
@@ -230,12 +232,11 @@ def wait_until_available(aws: Aws, journal: Journal, drill: Drill, aside: Aside)
     return aside.instance
 
 
-_ENDS = rds.TERMINAL | {"ABORTED", "FAILED"}
+_ENDS = rds.TERMINAL | {"ABORTED", "FAILED", "gone"}
+"""Statuses of instances and of restore jobs that are not left again; "gone": it was there, and is no more."""
 
 
-def log_in(
-    aws: Aws, journal: Journal, drill: Drill, aside: Aside, *, reach_seconds: float = REACH_SECONDS
-) -> Server:
+def log_in(aws: Aws, journal: Journal, drill: Drill, aside: Aside, *, reach_seconds: float = REACH_SECONDS) -> Server:
     """Until somebody can log in to an available copy. Its password is the snapshot's: where the secret's is another one
     by now, the secret's is set (aws-semantics 1.10), which the runbook calls a deviation.
 
@@ -255,7 +256,7 @@ def log_in(
         rds.set_master_password(aws, journal, instance, login.password)
         aside.reset = True
         drill.wait_until(
-            lambda: _takes(server),
+            lambda: _takes(server) and not rds.instance(aws, aside.identifier).pending,
             what=f"{aside.identifier} taking the secret's password",
             deadline=PATIENCE * drill.rto_seconds,
             longest_interval=2.0,
