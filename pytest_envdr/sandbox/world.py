@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from pytest_envdr.sandbox.data_plane.mariadb_template import Content
 
 
+FOUNDING = 1000
+"""By how much faster the stack's past goes by."""
+
+
 @dataclass
 class Images:
     """The registry's content as directories: an image reference -> the directory that is the container's root.
@@ -54,6 +58,7 @@ class World:
         storage: the file system that all tasks mount (EFS).
         contents: what a new database instance holds, by its identifier; one without an entry starts empty.
         cache: where what takes long to make is kept between runs, for all sandboxes; None for nowhere.
+        founding: the stack's past is being made up, such as its first backups.
     """
 
     account: str
@@ -65,6 +70,7 @@ class World:
     images: Images = field(default_factory=Images)
     contents: dict[str, Content] = field(default_factory=dict)
     cache: Path | None = None
+    founding: bool = False
 
     @property
     def storage(self) -> Path:
@@ -74,6 +80,10 @@ class World:
     def scaled(self, seconds: float) -> float:
         """An AWS-side delay of `seconds`, as wall seconds in this sandbox."""
         return seconds / self.speed
+
+    def taken(self, seconds: float) -> float:
+        """The same for what takes its time, which it does not while the stack's past is made up."""
+        return self.scaled(seconds) / (FOUNDING if self.founding else 1)
 
     def now(self) -> datetime:
         """The time, aware, UTC."""

@@ -35,10 +35,12 @@ def build(world: World, version: str, report: Callable[[str], None], *, tenants:
     services.create_services(account, net, places, balancers)
     _wait_until_steady(account, balancers, report)
     monitoring.create_alarms(account, topic, balancers)
-    stores.begin_backups(account)
     report("first backups")
+    world.founding = True
+    stores.begin_backups(account)
     backups.complete(account, plan)
     stores.take_snapshot(account)
+    world.founding = False
     return stack_file.render(
         world, topic=topic, queue=queue, balancers=balancers, version=version, tenant_count=tenants
     )

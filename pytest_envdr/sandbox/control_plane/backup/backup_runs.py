@@ -52,9 +52,9 @@ class BackupRuns:
     def _wait(self, job: BackupJob, now: datetime) -> None:
         age = (now - job.created).total_seconds()
         world = self._backend.placed()
-        if job.state == "CREATED" and job.next_attempt is None and age >= world.scaled(delays.CREATED):
+        if job.state == "CREATED" and job.next_attempt is None and age >= world.taken(delays.CREATED):
             job.state = "PENDING"
-        elif age >= world.scaled(delays.CREATED + delays.PENDING) and (not job.next_attempt or now >= job.next_attempt):
+        elif age >= world.taken(delays.CREATED + delays.PENDING) and (not job.next_attempt or now >= job.next_attempt):
             self._begin(job, now)
 
     def _begin(self, job: BackupJob, now: datetime) -> None:
@@ -64,7 +64,7 @@ class BackupRuns:
                 raise NotYet("Another job is running on the resource.")
             job.capture = self._backend.kind_of(job.resource).capture(job, self._previous(job))
         except NotYet as later:
-            seconds = self._backend.placed().scaled(delays.RETRY)
+            seconds = self._backend.placed().taken(delays.RETRY)
             job.state, job.message = "CREATED", str(later)  # "remains in CREATED status until it has begun"
             job.next_attempt = now.fromtimestamp(now.timestamp() + seconds, now.tzinfo)
         except JobFailed as failure:
@@ -89,7 +89,7 @@ class BackupRuns:
             self._abort(job, now, "Backup job did not complete within its completion window.")
             return
         try:
-            share = (now - started).total_seconds() / self._backend.placed().scaled(delays.RUNNING)
+            share = (now - started).total_seconds() / self._backend.placed().taken(delays.RUNNING)
             job.percent = max(job.percent, min(capture.percent(), 100.0 * share))
             if job.percent >= 100.0:
                 self._complete(job, capture, now)

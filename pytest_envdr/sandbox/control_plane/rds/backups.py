@@ -118,7 +118,7 @@ class Backups:
             self._takings[resource] = _Taking(snapshot, machine.take(snapshot.directory))
 
     def _advance(self, key: str, taking: _Taking, instance: Instance | None) -> None:
-        snapshot, seconds = taking.snapshot, self._world.scaled(SNAPSHOT_SECONDS)
+        snapshot, seconds = taking.snapshot, self._world.taken(SNAPSHOT_SECONDS)
         elapsed = time.monotonic() - taking.begin
         snapshot.percent_progress = min(99, int(100 * elapsed / seconds))
         if not taking.future.done() or elapsed < seconds:

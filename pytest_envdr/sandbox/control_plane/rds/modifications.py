@@ -67,7 +67,7 @@ def request(backend: SandboxRDS, instance: Instance, wanted: Mapping[str, Any]) 
             at_once[name] = wanted[name]
             instance.pending.pop(name, None)
     if _true(wanted.get("apply_immediately")) and instance.pending and instance.modify_at is None and backend.world:
-        instance.modify_at = time.monotonic() + backend.world.scaled(NOTICED_SECONDS)
+        instance.modify_at = time.monotonic() + backend.world.taken(NOTICED_SECONDS)
     at_once.pop("apply_immediately", None)
     return at_once
 
@@ -80,7 +80,7 @@ def step(backend: SandboxRDS, world: World, instance: Instance) -> None:
     if instance.status == statuses.AVAILABLE:
         renamed = "new_db_instance_identifier" in instance.pending
         instance.status = statuses.RENAMING if renamed else statuses.MODIFYING
-        instance.modify_at = now + world.scaled(MODIFYING_SECONDS)
+        instance.modify_at = now + world.taken(MODIFYING_SECONDS)
     elif instance.status in {statuses.MODIFYING, statuses.RENAMING}:
         instance.modify_at = None
         _apply(backend, instance)
