@@ -223,7 +223,7 @@ def _recovered(aws: Aws, journal: Journal, drill: Drill, before: Holding, *, sou
     else:
         staging.restore(aws, journal, drill, before, made)
     drill.mark("objects copied")
-    staging.finish(aws, journal, before, made)
+    staging.finish(aws, journal, drill, before, made)
     return made
 
 

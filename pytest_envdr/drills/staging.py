@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pytest_envdr.aws import backup, s3, s3_acts, s3_copies
-from pytest_envdr.errors import Refused
+from pytest_envdr.errors import Refused, WaitTimedOut
 from pytest_envdr.journal import Inverse
+from pytest_envdr.verify import bucket as verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,6 +31,8 @@ LIFETIME = timedelta(hours=12)
 """After how long nobody should find a staging bucket any more."""
 PATIENCE = 2
 """How many times the RTO a restore job is waited for, so that one that comes late is measured all the same."""
+CONSISTENT_SECONDS = 30.0
+"""How long a bucket's configuration may take to be seen as it was put."""
 WITHHELD = {
     "tags": "its own tags: with the tenant's, backup plans and clean-ups would take it for the tenant's bucket",
     "replication": "none: the copies would be replicated into the replica of the original",
@@ -158,11 +162,26 @@ def restore(aws: Aws, journal: Journal, drill: Drill, before: Holding, staging: 
         drill.note(f"restore job {job} says: {staging.job.message}")
 
 
-def finish(aws: Aws, journal: Journal, before: Holding, staging: Staging) -> None:
-    """The rest of the configuration, once the objects are there; notifications last."""
+def finish(aws: Aws, journal: Journal, drill: Drill, before: Holding, staging: Staging) -> None:
+    """The rest of the configuration, once the objects are there; notifications last. A bucket's configuration is
+    eventually consistent (aws-semantics 3.7): what was put is waited for, and judged later, seen or not."""
     _configure(aws, journal, before.bucket, staging.bucket, LAST)
     if raw := s3.configuration(aws, before.bucket, "notification"):
         s3_acts.announce(aws, journal, staging.bucket, raw)
+    with suppress(WaitTimedOut):
+        drill.wait_until(
+            lambda: _unseen(aws, before, staging),
+            lambda aspects: not aspects,
+            what=f"the configuration of {staging.bucket} being seen",
+            deadline=CONSISTENT_SECONDS,
+            shown=", ".join,
+        )
+
+
+def _unseen(aws: Aws, before: Holding, staging: Staging) -> list[str]:
+    """The aspects that are not yet as they were put."""
+    found = verify.compare_configuration(before.configuration, verify.configuration(aws, staging.bucket))
+    return [one.kind for one in found if one.kind not in WITHHELD and one.kind != "unreadable"]
 
 
 def _configure(aws: Aws, journal: Journal, bucket: str, to: str, aspects: Iterable[str]) -> None:
