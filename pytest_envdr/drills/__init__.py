@@ -6,6 +6,12 @@ outage      whether an outage was seen by all that ought to
 alarms      whether an outage would be noticed, and whether it was
 recovery    when a service counts as back
 
+buckets         a tenant's bucket damaged, recovered into a staging bucket beside it, merged back
+holdings        what a bucket holds before, and whether it is fit to be damaged
+staging         a bucket configured like another, filled from versions or by AWS Backup
+bucket_checks   a staging bucket held against the manifest: what failed, what cannot be kept, what was lost
+merging         the merge plan: add, replace, conflict or skip, why, and by which command
+
 A `Drill` is what one test tells: its time-line, its objectives, its findings. It neither holds nor changes AWS:
 whatever does takes `aws` and `journal` beside it.
 """
