@@ -53,7 +53,8 @@ def connect(server: Server, *, database: str | None = None, seconds: float = ANS
         host=server.host,
         port=server.port,
         user=server.user,
-        password=server.password,
+        # As bytes: PyMySQL would take Latin-1 for its characters.
+        password=server.password.encode(),
         database=database,
         charset="utf8mb4",
         autocommit=True,
