@@ -76,6 +76,20 @@ def test_all_of_it_comes_back_under_any_name(server: MariaDB, tmp_path: Path, na
         asked(server, f"DROP DATABASE {quoted(name)}")
 
 
+@pytest.mark.parametrize("name", ['o\'brien-b\u00fcro \\ "co"'.ljust(64, "\u5c01"), "x" * 64, "`"])
+def test_a_database_of_any_name_is_dumped(server: MariaDB, tmp_path: Path, name: str) -> None:
+    """A quote, a backslash, 64 characters, Unicode: all of it is in the dump, events too."""
+    dumps.load(PLACE, dumps.dump(PLACE, ACME, tmp_path / "acme.sql"), name)
+    try:
+        before = content(server, name)
+        dumped = dumps.dump(PLACE, name, tmp_path / "odd.sql")
+        dumps.load(PLACE, dumped, name)
+        assert content(server, name) == before == content(server, ACME)
+        assert before["events"]
+    finally:
+        asked(server, f"DROP DATABASE {quoted(name)}")
+
+
 def test_what_was_there_is_replaced(server: MariaDB, tmp_path: Path) -> None:
     """A damaged database is, after the load, what the dump holds: a lost table is back, a new one is gone."""
     before = content(server, "tenant_globex")
