@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from pytest_envdr.journal import Journal
 
 __all__ = [
-    "READY",
-    "TERMINAL",
     "Event",
     "Group",
     "Instance",
