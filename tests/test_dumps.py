@@ -76,7 +76,7 @@ def test_all_of_it_comes_back_under_any_name(server: MariaDB, tmp_path: Path, na
         asked(server, f"DROP DATABASE {quoted(name)}")
 
 
-@pytest.mark.parametrize("name", ['o\'brien-b\u00fcro \\ "co"'.ljust(64, "\u5c01"), "x" * 64, "`"])
+@pytest.mark.parametrize("name", ['o\'brien-b\u00fcro \\ "\u5c01"'.ljust(64, "x"), "x" * 64, "`"])
 def test_a_database_of_any_name_is_dumped(server: MariaDB, tmp_path: Path, name: str) -> None:
     """A quote, a backslash, 64 characters, Unicode: all of it is in the dump, events too."""
     dumps.load(PLACE, dumps.dump(PLACE, ACME, tmp_path / "acme.sql"), name)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+import pymysql
+
 from pytest_envdr import mariadb
 from pytest_envdr.verify import database as verify
 
@@ -65,7 +67,10 @@ def foreign(server: Server, database: str, *, slug: str, identity: str, others: 
 def _identified(cursor: Cursor, slug: str, identity: str) -> list[str]:
     if not identity:
         return []
-    cursor.execute(identity)
+    try:
+        cursor.execute(identity)
+    except pymysql.MySQLError as error:
+        return [f"it does not say whose it is: {error}"]
     row = cursor.fetchone()
     told = str(row[0]) if row and row[0] is not None else ""
     return [] if told == slug else [f"it says of itself that it is {told or 'nobody'}'s"]
