@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pytest_envdr.journal import Journal
     from pytest_envdr.timeline import Entry as Happened
 
-SOURCE = "manual"
+CUTOVER = "cutover"
 
 
 class CountedSteps(Steps):
@@ -58,7 +58,8 @@ class CountedSteps(Steps):
 
 
 def restore(aws: Aws, journal: Journal, order: Order, happened: Callable[[Happened], None]) -> None:
-    """A restore, as far as the application answers, and away with it."""
+    """A restore from the source that stands in the place of a service, as far as the application answers, and away with
+    it; for "cutover" the services go over to it, and back."""
     drill = Drill(
         "the drill that dies",
         exercise_id=order.exercise,
@@ -67,10 +68,13 @@ def restore(aws: Aws, journal: Journal, order: Order, happened: Callable[[Happen
         sink=happened,
         clock=Clock(),
     )
-    with databases.restored(aws, journal, drill, source=SOURCE) as database:
+    source = "manual" if order.service == CUTOVER else order.service
+    with databases.restored(aws, journal, drill, source=source) as database:
         database.restore()
         database.wait_until_available()
         database.wait_until_answers()
+        if order.service == CUTOVER:
+            database.cut_over_and_back()
 
 
 def main(order: Order) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.drills import runs
+from tests.drills import restoring, runs
 from tests.drills.failover import Order
 from tests.drills.restored import standing
 from tests.drills.stranger import Stranger
@@ -70,10 +70,12 @@ def stranger(battered_stack: Path) -> Stranger:
     return Stranger(battered_stack)
 
 
-def obeyed(place: runs.Place, stack_file: Path, *, step: str = "", seconds: float = -1.0) -> tuple[int, list[str]]:
+def obeyed(
+    place: runs.Place, stack_file: Path, *, step: str = "", seconds: float = -1.0, what: str = "manual"
+) -> tuple[int, list[str]]:
     """The process of tests/drills/restoring.py: its code, and the steps that it told."""
     exercise = f"die-{place.directory.name}"[:40]
-    order = Order(str(stack_file), str(place.state), "api", exercise, step=step, seconds=seconds)
+    order = Order(str(stack_file), str(place.state), what, exercise, step=step, seconds=seconds)
     command = [sys.executable, "-m", "tests.drills.restoring", order.to_json()]
     made = subprocess.run(command, cwd=runs.ROOT, text=True, capture_output=True, timeout=runs.SECONDS, check=False)
     assert made.returncode in {0, -signal.SIGKILL}, made.stderr
@@ -118,6 +120,19 @@ def test_killed_at_a_step(step: str, stranger: Stranger, tmp_path: Path) -> None
     assert code == -signal.SIGKILL
     assert told == STEPS[: STEPS.index(step) + 1]
     assert place.owed
+    check_undone(stranger, place, before)
+
+
+@pytest.mark.parametrize(
+    ("what", "step"),
+    [("backup", "answered backup.StartRestoreJob"), (restoring.CUTOVER, "answered ecs.UpdateService 3")],
+)
+def test_killed_elsewhere(what: str, step: str, stranger: Stranger, tmp_path: Path) -> None:
+    """SIGKILL while AWS Backup has not created anything yet: it does, and that goes. SIGKILL with half the services
+    deployed on the copy: they go back before it goes."""
+    place, before = runs.Place(tmp_path), standing(stranger)
+    code, told = obeyed(place, stranger.stack_file, step=step, what=what)
+    assert (code, told[-1]) == (-signal.SIGKILL, step)
     check_undone(stranger, place, before)
 
 
