@@ -7,7 +7,7 @@ and, where it names no tags, the source's.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from moto.rds.exceptions import (
@@ -110,13 +110,14 @@ def to_point_in_time(backend: SandboxRDS, source: str | None, identifier: str, w
     backup = _backup(backend, source, wanted)
     time = _time(backup, wanted)
     snapshot = backup.before(time) if time else backup.snapshots()[-1]
+    until = time or _whole_second_after(backup.latest)
     if snapshot is None:
         raise _outside(backup)
     of = backup.instance
     origin = Origin(
         snapshot.directory,
         backup.archive,
-        time,
+        until,
         f"Restored from DB instance {of.db_instance_identifier} to {identifier.lower()}",
     )
     return _restored(
@@ -168,6 +169,11 @@ def _time(backup: AutomatedBackup, wanted: Mapping[str, Any]) -> datetime | None
     if backup.earliest is None or backup.latest is None or not backup.earliest <= point <= backup.latest:
         raise _outside(backup)
     return point
+
+
+def _whole_second_after(latest: datetime | None) -> datetime | None:
+    """What is archived after the request is not for it, though it may be there before the logs are read."""
+    return latest.replace(microsecond=0) + timedelta(seconds=1) if latest else None
 
 
 def _aware(time: datetime | str) -> datetime:
