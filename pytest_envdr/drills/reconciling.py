@@ -5,6 +5,7 @@ A row that names an object which is not there, and an object that no row names, 
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -72,4 +73,5 @@ def failed_jobs(server: Server, central: str, words: Sequence[str]) -> list[str]
 
 
 def _names(payload: str, words: Iterable[str]) -> bool:
-    return any(word in payload for word in words)
+    """Whether a payload has one of the words in it, as it is or as JSON writes it."""
+    return any(word in payload or json.dumps(word)[1:-1] in payload for word in words)
