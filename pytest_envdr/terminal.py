@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PLAIN_SECONDS = 15.0
 """How often a long wait is told of where lines cannot be written over."""
-COLUMNS = ("scenario", "service", "RTO", "RTA", "detect + recover + validate", "verdict")
+COLUMNS = ("drill", "RTO", "RTA", "RPO", "RPA", "detect + recover + validate", "verdict")
 
 
 class Terminal:
@@ -92,8 +92,8 @@ def summary(record: Record) -> Iterator[str]:
 def _row(drill: Drill) -> tuple[str, ...]:
     parts = (drill.detect_seconds, drill.recover_seconds, drill.validate_seconds)
     split = " + ".join(_seconds(part) for part in parts) if drill.rta_seconds is not None else ""
-    rto, rta = _seconds(drill.rto_seconds), _seconds(drill.rta_seconds)
-    return (drill.name, drill.service or "", rto, rta, split, str(drill.verdict))
+    figures = (drill.rto_seconds, drill.rta_seconds, drill.rpo_seconds, drill.rpa_seconds)
+    return (drill.name, *(_seconds(figure) for figure in figures), split, str(drill.verdict))
 
 
 def _seconds(value: float | None) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_envdr.evidence.stories import Story
 
 OPTION = "--envdr-replay"
-_COLUMNS = ("Verdict", "RTO", "RTA")
+_COLUMNS = ("Verdict", "RTO", "RTA", "RPO", "RPA")
 _TEST = 1
 """Where pytest-html has the cell with the test's name."""
 _LINKS = 3
@@ -113,7 +113,7 @@ def _named(report: pytest.TestReport) -> tuple[Html, Html]:
 
 
 def _figures(told: list[Drill]) -> list[tuple[Html, ...]]:
-    """Verdict, RTO and RTA of a test's last drill."""
+    """Verdict, objectives and actuals of a test's last drill."""
     if not told:
         return [(text(wording.NONE),)] * len(_COLUMNS)
     drill = told[-1]
@@ -122,4 +122,6 @@ def _figures(told: list[Drill]) -> list[tuple[Html, ...]]:
         (section.badge(drill.verdict),),
         (rto,),
         (text(wording.with_error(drill.rta_seconds, drill.error_seconds)),),
+        (text(wording.objective(drill.rpo_seconds)),),
+        (text(wording.seconds(drill.rpa_seconds)),),
     ]

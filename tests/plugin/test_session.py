@@ -175,7 +175,7 @@ def test_the_end_of_a_run_says_where_the_evidence_lies(pytester: pytest.Pytester
     result = held(pytester, run, OWN)
     result.stdout.fnmatch_lines(
         [
-            "scenario*service*RTO*RTA*verdict",
+            "drill*RTO*RTA*RPO*RPA*verdict",
             "Words reach the evidence*20.0 s*not verified",
             "*does not prove AWS's own path*",
             "evidence: proof",
