@@ -53,7 +53,8 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: programs
+bench: test-programs
+	$(call install,pt-table-checksum)
 	$(BIN)/python -m bench $(ARGS)
 
 clean:

@@ -42,6 +42,7 @@ PACKAGES = {
     "aws": "awscli",
     "curl": "curl",
     "rclone": "rclone",
+    "pt-table-checksum": "percona-toolkit",
 }
 """The Debian packages that bring each program of the sandbox."""
 

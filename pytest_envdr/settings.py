@@ -129,7 +129,7 @@ the newest recovery point of AWS Backup."""
 def _sources(text: str, start: Path) -> tuple[str, ...]:
     names = _names(text, start)
     if unknown := [name for name in names if name not in SOURCES]:
-        raise ValueError(f"{', '.join(SOURCES)} are known, not {', '.join(unknown)}")
+        raise ValueError(f"one of {', '.join(SOURCES)} is needed, not {', '.join(unknown)}")
     return names
 
 

@@ -161,6 +161,27 @@ def test_what_is_not_approved_is_refused_with_the_row_to_add(approvals: dict[str
 
 
 @pytest.mark.parametrize(
+    ("approval", "why"),
+    [
+        ({}, "swap is not allowed for this stack"),
+        ({"allows": ("merge", "cutover")}, "swap is not allowed for this stack"),
+        ({"allows": ("swap",), "until": date(2026, 2, 28)}, "until 2026-02-28, which is over"),
+    ],
+)
+def test_what_goes_further_than_the_scenario_must_be_allowed_by_name(approval: dict[str, object], why: str) -> None:
+    """An approval of the scenario alone does not let a recovered database be swapped in; nor does an expired one."""
+    stack = account.stack(approvals={"single_tenant_recovery": {"by": "ann", **approval}})
+    with pytest.raises(NotCleared, match=why):
+        guard.check_allowed(stack, "single_tenant_recovery", "swap", TODAY)
+
+
+def test_what_is_allowed_by_name_may_be_done() -> None:
+    """The approval names it, and holds."""
+    stack = account.stack(approvals={"single_tenant_recovery": {"by": "ann", "allows": ("swap",), "until": TODAY}})
+    guard.check_allowed(stack, "single_tenant_recovery", "swap", TODAY)
+
+
+@pytest.mark.parametrize(
     "operation",
     ["ecs.DescribeServices", "sts.GetCallerIdentity", "ecs.ListTasks", "logs.FilterLogEvents", "sqs.ReceiveMessage"],
 )

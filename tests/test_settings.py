@@ -84,6 +84,11 @@ def test_names_may_be_listed_or_repeated(given: str | list[str]) -> None:
     assert resolve(saying(service=given), environment={}).service == ("api", "worker")
 
 
+def test_sources_of_a_restore_are_known_by_name() -> None:
+    """`--envdr-restore-from` takes those that there are, in the user's order."""
+    assert resolve(saying(restore_from="backup,manual"), environment={}).restore_from == ("backup", "manual")
+
+
 def test_an_option_that_was_not_repeated_says_nothing() -> None:
     """argparse's empty list for a repeatable option leaves the environment its say."""
     assert resolve(saying(service=[]), environment={"ENVDR_SERVICE": "hq"}).service == ("hq",)
@@ -96,13 +101,17 @@ def test_an_option_that_was_not_repeated_says_nothing() -> None:
         *(("tenants", text) for text in ("0", "2.5", "x")),
         ("stack", ""),
         ("service", " , "),
+        ("restore_from", "yesterday"),
+        ("restore_from", "manual,tape"),
+        ("tenant", " "),
+        ("copy_limit", "5GB"),
     ],
 )
 def test_a_wrong_value_names_its_source_and_the_remedy(name: str, text: str) -> None:
     """A value that cannot be used is one message with the option, what is needed, and what the option is for."""
     with pytest.raises(UsageError) as caught:
         resolve(saying(**{name: text}), environment={})
-    assert str(caught.value).startswith(f"--envdr-{name}: ")
+    assert str(caught.value).startswith(f"--envdr-{name.replace('_', '-')}: ")
     assert " needed, not " in str(caught.value)
     assert "To go on: --envdr-" in str(caught.value)
 

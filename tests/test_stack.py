@@ -142,3 +142,40 @@ def test_a_stack_is_frozen(path: Path) -> None:
     """Nobody changes what is under test in the midst of an exercise."""
     with pytest.raises(ValidationError, match="frozen"):
         stack.read(path).region = "elsewhere"
+
+
+DATA = """
+[database]
+instance = "envelope-prod-db"
+secret = "envelope-prod/db"
+
+[objectives.database_restore]
+rto_seconds = 60
+rpo_seconds = 40
+rpo_seconds_from = { automated = 8640 }
+"""
+
+
+def test_what_only_some_drills_need_may_be_left_out(path: Path) -> None:
+    """A drill that needs a table says which ones are missing; one that is there is not asked for."""
+    path.write_text(TEXT + DATA)
+    found = stack.read(path)
+    found.needs("database")
+    with pytest.raises(StackFileError, match=r"lacks \[backup\], \[drill_tenant\]") as caught:
+        found.needs("backup", "database", "drill_tenant")
+    assert str(path) in str(caught.value)
+
+
+def test_a_recovery_point_objective_may_differ_by_source(path: Path) -> None:
+    """What is promised for a source holds for it, and for all others what is promised in general."""
+    path.write_text(TEXT + DATA)
+    objective = stack.read(path).objectives["database_restore"]
+    assert (objective.rpo_of("automated"), objective.rpo_of("point-in-time")) == (8640, 40)
+
+
+@pytest.mark.parametrize("allowed", ["swapp", "delete"])
+def test_only_what_is_known_can_be_allowed(path: Path, allowed: str) -> None:
+    """A misspelt permission is refused, not ignored."""
+    path.write_text(TEXT + f'allows = ["{allowed}"]\n')
+    with pytest.raises(StackFileError, match="allows"):
+        stack.read(path)
