@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_envdr import mariadb
-from pytest_envdr.drills import databases
+from pytest_envdr.aws import rds
+from pytest_envdr.drills import databases, heartbeats, restores
 from pytest_envdr.exercise import Charge, Exercise
 from pytest_envdr.settings import Settings
+from pytest_envdr.waiting import wait_until
+from tests import account
 from tests.drills.stranger import CLUSTER, Stranger
 
 if TYPE_CHECKING:
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
     from pytest_envdr.drills.smoke import Answer
     from pytest_envdr.journal import Journal
     from pytest_envdr.mariadb import Server
+
+HEARTBEATS = 5
+"""How many a snapshot holds at least, so that one can be taken out of their midst."""
 
 
 @dataclass
@@ -106,12 +112,40 @@ def exercising(stack_file: Path, directory: Path) -> Iterator[Exercise]:
 @contextmanager
 def rehearsing(exercise: Exercise, *, source: str) -> Iterator[Rehearsal]:
     """Restore from a source, as far as the copy answers; all of it goes again."""
+    if source == "manual":
+        _snapshot(exercise)
     drill = exercise.drill(Charge(f"rehearsal of {source}", "database_restore"))
     with databases.restored(exercise.aws, exercise.journal, drill, source=source) as database:
         database.restore()
         database.wait_until_available()
         answer = database.wait_until_answers()
         yield Rehearsal(exercise, drill, database, answer, Stranger(exercise.stack.path))
+
+
+def _snapshot(exercise: Exercise) -> None:
+    """A manual snapshot with some heartbeats in it: the stack's own was taken as soon as it stood."""
+    client = Stranger(exercise.stack.path).client("rds")
+    row = exercise.stack.database
+    assert row is not None
+    instance = rds.instance(exercise.aws, row.instance)
+    server = restores.source_server(exercise.aws, instance)
+    wait_until(
+        lambda: len(heartbeats.read(server, [row.central], row.heartbeat)[row.central].rows),
+        lambda count: count > HEARTBEATS,
+        what=f"{HEARTBEATS} heartbeats",
+        deadline=60,
+    )
+    wait_until(
+        lambda: rds.instance(exercise.aws, row.instance).status,
+        lambda status: status == "available",
+        what=f"{row.instance} available",
+        deadline=60,
+    )
+    name = account.unique("rehearsal")
+    client.create_db_snapshot(DBInstanceIdentifier=row.instance, DBSnapshotIdentifier=name)
+    client.get_waiter("db_snapshot_available").wait(
+        DBSnapshotIdentifier=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )
 
 
 def standing(stranger: Stranger) -> dict[str, Any]:
