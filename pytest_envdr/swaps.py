@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_envdr import dumps, mariadb
 from pytest_envdr.aws import rds, secretsmanager
 from pytest_envdr.dumps import Dump
-from pytest_envdr.errors import EnvdrError, UndoFailed
+from pytest_envdr.errors import EnvdrError, Refused, UndoFailed
 from pytest_envdr.journal import Inverse
 from pytest_envdr.mariadb import Server, quoted
 from pytest_envdr.verify import database as verify
@@ -98,7 +98,14 @@ def digest(there: Server, database: str, *, spared: Sequence[str]) -> str:
 
 
 def bring_in(aws: Aws, journal: Journal, dump: Dump, database: str) -> None:
-    """Load a dump under a name of the drill's own, beside what is there."""
+    """Load a dump under a name of the drill's own, beside what is there.
+
+    Raises:
+        Refused: by its name nobody would know that it is a drill's own, and the undo would leave it.
+        EnvdrError: it could not be loaded.
+    """
+    if not OWN.search(database):
+        raise Refused(f"{database} is not loaded: by its name it is no drill's own.")
     inverse = Inverse(DROP, {"database": database}, f"no database {database}")
     with journal.intending(LOAD, {"database": database, "sha256": dump.sha256}, inverse=inverse):
         dumps.load(server(aws), dump, database)

@@ -284,7 +284,7 @@ def test_its_own_finding_and_no_other(name: str, rehearsal: Rehearsal, swapped: 
 
 
 def test_failed_jobs_are_a_warning(rehearsal: Rehearsal, swapped: Recovery) -> None:
-    """A failed job that names the tenant, in JSON as PHP writes it, is told to whoever would retry it, and fails nothing."""
+    """A failed job that names the tenant, in JSON as PHP writes it, is told, and fails nothing."""
     assert swapped.differences == []
     row = "('j-1', 'redis', 'default', '{\"tenant\": \"o\\'brien-b\\\\u00fcro\"}', '-')"
     adding = f"INSERT INTO failed_jobs (uuid, connection, queue, payload, exception) VALUES {row}"  # noqa: S608 (its own)
