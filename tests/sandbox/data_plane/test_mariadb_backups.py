@@ -235,6 +235,20 @@ def _write_for(server: MariaDB, seconds: float) -> None:
         pause(0.05)
 
 
+@pytest.mark.parametrize("later", [0, 2], ids=["as old as", "older than"])
+def test_an_archive_that_ends_before_the_snapshot_adds_nothing(server: MariaDB, tmp_path: Path, later: int) -> None:
+    """A point in time may be asked for before the first log after the snapshot is archived."""
+    archive = Archive(tmp_path / "archive")
+    _write(server)
+    archive.ship(server)
+    for _ in range(later):
+        _write(server)
+    mariadb_snapshot.take(server, tmp_path / "snapshot")
+    restore(tmp_path / "snapshot", tmp_path / "r" / "data", address=RESTORED, archive=archive)
+    with _running(tmp_path / "r" / "data", RESTORED, server_id=2) as restored:
+        assert len(_journal(restored)) == 1 + later
+
+
 def test_a_restored_server_can_be_restored_again(server: MariaDB, tmp_path: Path) -> None:
     """It begins a history of its own: its logs are numbered anew, in the same archive, and lead to its own state."""
     archive = Archive(tmp_path / "archive")
