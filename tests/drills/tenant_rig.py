@@ -97,11 +97,13 @@ def hands(stack_file: Path) -> Aws:
     return Aws(stack.read(stack_file))
 
 
-def held(aws: Aws) -> dict[str, Any]:
-    """All databases with their digests, and which tenants are in service."""
+def held(aws: Aws, *, only: str = "") -> dict[str, Any]:
+    """All databases whose names begin so with their digests, and which tenants are in service."""
     server, row = swaps.server(aws), aws.stack.database
     assert row is not None
-    names = [name for (name,) in on(server, row.central, "SHOW DATABASES") if name not in SYSTEM]
+    names = [
+        name for (name,) in on(server, row.central, "SHOW DATABASES") if name not in SYSTEM and name.startswith(only)
+    ]
     digests = verify.digests(partial(mariadb.connect, server), names, declared=row.declared_writes)
     return {"databases": digests, "status": on(server, row.central, "SELECT slug, status FROM tenants ORDER BY id")}
 
