@@ -30,7 +30,7 @@ CREATE, ANNOUNCE = "s3.CreateBucket", "s3.PutBucketNotificationConfiguration"
 PARTS = "s3.CreateMultipartUpload", "s3.UploadPartCopy", "s3.CompleteMultipartUpload"
 RESTORE = "backup.StartRestoreJob"
 RANDOM = random.Random(20)  # noqa: S311 (instants, not secrets)
-SECONDS = [milliseconds / 1000 for milliseconds in RANDOM.sample(range(800), 20)]
+SECONDS = [milliseconds / 1000 for milliseconds in RANDOM.sample(range(800), 5)]
 """How long after the fault a drill is killed: it acts for some tenths of a second, and puts back for as long."""
 
 

@@ -27,16 +27,16 @@ SOURCE = "manual"
 
 
 @pytest.fixture(scope="module")
-def exercise(battered_stack: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exercise]:
+def begun(battered_stack: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exercise]:
     """A run on the sandbox."""
-    with restored.exercising(battered_stack, tmp_path_factory.mktemp("broken")) as exercise:
-        yield exercise
+    with restored.exercising(battered_stack, tmp_path_factory.mktemp("broken")) as begun:
+        yield begun
 
 
 @pytest.fixture(scope="module")
-def rehearsal(exercise: Exercise) -> Iterator[Rehearsal]:
+def rehearsal(begun: Exercise) -> Iterator[Rehearsal]:
     """A restored copy that answers, and is held."""
-    with restored.rehearsing(exercise, source=SOURCE) as rehearsal:
+    with restored.rehearsing(begun, source=SOURCE) as rehearsal:
         yield rehearsal
 
 

@@ -32,10 +32,10 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def exercise(battered_stack: Path, directory: Path) -> Iterator[Exercise]:
+def begun(battered_stack: Path, directory: Path) -> Iterator[Exercise]:
     """A run on the sandbox."""
-    with restored.exercising(battered_stack, directory) as exercise:
-        yield exercise
+    with restored.exercising(battered_stack, directory) as begun:
+        yield begun
 
 
 def looked_at(stack_file: Path) -> dict[str, Any]:
@@ -43,16 +43,16 @@ def looked_at(stack_file: Path) -> dict[str, Any]:
     return held(hands(stack_file)) | restored.standing(Stranger(stack_file))
 
 
-def refusal(exercise: Exercise, read: Stack | None = None, *, kind: type[EnvdrError] = Refused) -> str:
+def refusal(begun: Exercise, read: Stack | None = None, *, kind: type[EnvdrError] = Refused) -> str:
     """Why the drill is refused; nothing is owed."""
-    drill = exercise.drill(Charge("refused", SCENARIO))
-    aws = Aws(read or exercise.stack, exercise.journal)
+    drill = begun.drill(Charge("refused", SCENARIO))
+    aws = Aws(read or begun.stack, begun.journal)
     with (
         pytest.raises(kind) as refused,
-        tenants.recovered(aws, exercise.journal, drill, "rows deleted"),
+        tenants.recovered(aws, begun.journal, drill, "rows deleted"),
     ):
         pass
-    assert exercise.journal.owed() == []
+    assert begun.journal.owed() == []
     return str(refused.value)
 
 
@@ -62,38 +62,38 @@ def approved(read: Stack, **changes: Any) -> Stack:
     return read.model_copy(update={"approvals": {SCENARIO: row}})
 
 
-def test_nobody_approved(exercise: Exercise) -> None:
+def test_nobody_approved(begun: Exercise) -> None:
     """No approval, one that is over, one that does not allow to swap: refused with the row to add."""
     yesterday = date(2020, 1, 1)
-    none = exercise.stack.model_copy(update={"approvals": {}})
-    assert "is not approved" in refusal(exercise, none, kind=NotCleared)
-    assert "which is over" in refusal(exercise, approved(exercise.stack, until=yesterday), kind=NotCleared)
-    assert 'allows = ["swap"]' in refusal(exercise, approved(exercise.stack, allows=()), kind=NotCleared)
+    none = begun.stack.model_copy(update={"approvals": {}})
+    assert "is not approved" in refusal(begun, none, kind=NotCleared)
+    assert "which is over" in refusal(begun, approved(begun.stack, until=yesterday), kind=NotCleared)
+    assert 'allows = ["swap"]' in refusal(begun, approved(begun.stack, allows=()), kind=NotCleared)
 
 
-def test_suspended_already(exercise: Exercise) -> None:
+def test_suspended_already(begun: Exercise) -> None:
     """A tenant that somebody took out of service is left as it is."""
-    server = swaps.server(exercise.aws)
+    server = swaps.server(begun.aws)
     on(server, "central", "UPDATE tenants SET status = 'suspended' WHERE slug = 'globex'")
     try:
-        assert "out of service already" in refusal(exercise)
-        assert not swaps.in_service(exercise.aws, "globex")
+        assert "out of service already" in refusal(begun)
+        assert not swaps.in_service(begun.aws, "globex")
     finally:
         on(server, "central", "UPDATE tenants SET status = 'active' WHERE slug = 'globex'")
 
 
-def test_nothing_to_damage(exercise: Exercise, directory: Path) -> None:
+def test_nothing_to_damage(begun: Exercise, directory: Path) -> None:
     """Where all tables are written to by others there is nothing to damage: refused, and the dump goes again."""
-    tables = [name for (name,) in on(swaps.server(exercise.aws), "tenant_globex", "SHOW TABLES")]
-    read = otherwise(exercise.stack, "database", declared_writes=tuple(tables))
-    drill, aws = exercise.drill(Charge("nothing", SCENARIO)), Aws(read, exercise.journal)
+    tables = [name for (name,) in on(swaps.server(begun.aws), "tenant_globex", "SHOW TABLES")]
+    read = otherwise(begun.stack, "database", declared_writes=tuple(tables))
+    drill, aws = begun.drill(Charge("nothing", SCENARIO)), Aws(read, begun.journal)
     with (
         pytest.raises(Refused, match="no rows in tenant_globex"),
-        tenants.recovered(aws, exercise.journal, drill, "rows deleted"),
+        tenants.recovered(aws, begun.journal, drill, "rows deleted"),
     ):
         pass
-    assert [entry.act for entry in exercise.journal.owed()] == ["mariadb.DumpDatabase"]
-    undo.replay(aws, exercise.journal)
+    assert [entry.act for entry in begun.journal.owed()] == ["mariadb.DumpDatabase"]
+    undo.replay(aws, begun.journal)
     assert files(directory / "state") == []
 
 
@@ -109,20 +109,20 @@ def test_a_user_who_names_nobody(battered_stack: Path, tmp_path: Path) -> None:
     assert looked_at(battered_stack) == before
 
 
-def test_logs_that_are_not_archived(battered_stack: Path, exercise: Exercise, directory: Path) -> None:
+def test_logs_that_are_not_archived(battered_stack: Path, begun: Exercise, directory: Path) -> None:
     """The instant cannot be restored within twice the RTO: a verdict; the tenant gets its data back and is in service,
     and nothing is left."""
-    before, drill = looked_at(battered_stack), exercise.drill(Charge("not archived", SCENARIO))
+    before, drill = looked_at(battered_stack), begun.drill(Charge("not archived", SCENARIO))
     assert drill.objective is not None
-    with tenants.recovered(exercise.aws, exercise.journal, drill, "table dropped") as tenant:
+    with tenants.recovered(begun.aws, begun.journal, drill, "table dropped") as tenant:
         tenant.wait_until_seen()
         tenant.case.fault = datetime.now(UTC) + timedelta(hours=1)
         drill.objective = drill.objective.model_copy(update={"rto_seconds": 0.5})
         with pytest.raises(WaitTimedOut, match="binary logs archived up to"):
             tenant.restore()
-        assert not swaps.in_service(exercise.aws, "globex")
+        assert not swaps.in_service(begun.aws, "globex")
         with pytest.raises(Refused, match="was not restored yet"):
             tenant.extract()
-    exercise.settle()
+    begun.settle()
     assert looked_at(battered_stack) == before
     assert files(directory / "state") == []
