@@ -9,7 +9,7 @@ ARGS ?=
 WORKERS ?= 4
 READY := $(VENV)/.ready
 
-.PHONY: setup exercise test check bench programs test-programs clean
+.PHONY: setup exercise test sweep check bench programs test-programs clean
 
 setup: programs
 
@@ -45,7 +45,10 @@ exercise: programs
 	$(BIN)/python -m pytest dr_tests $(ARGS)
 
 test: test-programs
-	$(BIN)/python -m pytest tests --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest tests --numprocesses $(WORKERS) --dist loadfile -m "not sweep" $(ARGS)
+
+sweep: test-programs
+	$(BIN)/python -m pytest tests -m sweep $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -12,16 +12,17 @@ import re
 import shutil
 import subprocess
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import IO, TYPE_CHECKING
 
 from pytest_envdr.errors import EnvdrError, MissingProgram
 from pytest_envdr.mariadb import quoted, session
 from pytest_envdr.settings import search_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from pytest_envdr.mariadb import Server
@@ -98,13 +99,10 @@ def load(server: Server, dumped: Dump, database: str) -> None:
         raise EnvdrError(f"The dump of {dumped.database} is not what was written.\nLooked at: {dumped.path}")
     name = quoted(database)
     before = f"DROP DATABASE IF EXISTS {name}; {dumped.create.replace('{}', name, 1)}; USE {name};\n".encode()
-    with _login(server) as login, tempfile.TemporaryFile() as feed:
-        feed.write(before)
-        with dumped.path.open("rb") as lines:
-            feed.writelines(rewritten(line, server.user) for line in lines)
-        feed.seek(0)
-        command = [_program(CLIENT), "--binary-mode", "--default-character-set=utf8mb4", "--max-allowed-packet=1G"]
-        _run(login, command, what=f"{database} could not be loaded", feed=feed)
+    command = [_program(CLIENT), "--binary-mode", "--default-character-set=utf8mb4", "--max-allowed-packet=1G"]
+    with _login(server) as login, dumped.path.open("rb") as lines:
+        feed = chain([before], (rewritten(line, server.user) for line in lines))
+        _feed(login, command, feed, what=f"{database} could not be loaded")
 
 
 def rewritten(line: bytes, user: str) -> bytes:
@@ -182,15 +180,13 @@ def _login(server: Server) -> Iterator[int]:
         yield file.fileno()
 
 
-def _run(
-    login: int, command: Sequence[str], *, what: str, feed: object = subprocess.DEVNULL, output: object = None
-) -> None:
+def _run(login: int, command: Sequence[str], *, what: str, output: IO[bytes]) -> None:
     try:
         answer = subprocess.run(
             [command[0], f"--defaults-file=/dev/fd/{login}", *command[1:]],
             pass_fds=(login,),
-            stdin=feed,  # type: ignore[call-overload] # a file, or DEVNULL
-            stdout=output if output is not None else subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
             stderr=subprocess.PIPE,
             env={"PATH": search_path()},
             timeout=SECONDS,
@@ -200,3 +196,26 @@ def _run(
         raise EnvdrError(f"{what}: not within {SECONDS:g} s.") from error
     if answer.returncode:
         raise EnvdrError(f"{what}: {answer.stderr.decode('utf-8', 'replace').strip()}")
+
+
+def _feed(login: int, command: Sequence[str], lines: Iterable[bytes], *, what: str) -> None:
+    """Through a pipe: whoever feeds it and is killed takes the client with it, so that no load goes on into an undo."""
+    with tempfile.TemporaryFile() as complaints:
+        with (
+            subprocess.Popen(
+                [command[0], f"--defaults-file=/dev/fd/{login}", *command[1:]],
+                pass_fds=(login,),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=complaints,
+                env={"PATH": search_path()},
+            ) as client,
+            suppress(BrokenPipeError),  # it ended at an error, and says which
+        ):
+            if client.stdin:
+                client.stdin.writelines(lines)
+                client.stdin.close()
+        complaints.seek(0)
+        words = complaints.read().decode("utf-8", "replace").strip()
+    if client.returncode:
+        raise EnvdrError(f"{what}: {words}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +15,7 @@ from pytest_envdr.mariadb import Server, quoted
 from pytest_envdr.sandbox.data_plane.mariadb import MariaDB, master_user
 from pytest_envdr.sandbox.data_plane.mariadb_template import lay_out
 from pytest_envdr.sandbox.envelope import database
+from pytest_envdr.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -149,3 +152,27 @@ def test_what_cannot_be_done_says_why(server: MariaDB, tmp_path: Path) -> None:
     with pytest.raises(EnvdrError, match="cannot be read"):
         dumps.load(PLACE, dataclasses.replace(dumped, path=tmp_path / "gone.sql"), "never")
     assert ("never",) not in asked(server, "SHOW DATABASES")
+
+
+def test_a_load_ends_with_who_feeds_it(server: MariaDB, tmp_path: Path) -> None:
+    """A drill that is killed takes its client with it: an undo must not meet a load that still goes on."""
+    path = tmp_path / "slow.sql"
+    path.write_text(f"DO SLEEP(0.1); -- {'x' * 4000}\n" * 600)
+    create = "CREATE DATABASE {}"
+    feeding = (
+        "from pathlib import Path; from pytest_envdr import dumps; from pytest_envdr.mariadb import Server;"
+        f"dumped = dumps.Dump(Path({str(path)!r}), 'slow', {dumps.sha256(path)!r}, {create!r}, '');"
+        f"dumps.load(Server({HOST!r}, 3306, {USER!r}, {PASSWORD!r}), dumped, 'slow')"
+    )
+    sleeping = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'DO SLEEP%%'"
+    with subprocess.Popen([sys.executable, "-c", feeding]) as process:
+        wait_until(lambda: asked(server, sleeping), lambda found: found == [(1,)], what="the load", deadline=30)
+        process.kill()
+    wait_until(
+        lambda: asked(server, "SELECT COUNT(*) FROM information_schema.processlist WHERE db = 'slow'"),
+        lambda found: found == [(0,)],
+        what="the client's end",
+        deadline=30,
+        longest_interval=0.2,
+    )
+    asked(server, "DROP DATABASE slow")

@@ -41,6 +41,8 @@ DUMP, DAMAGE, SUSPEND, LOAD = (
 )
 ACTS = [f"{DUMP} 1", f"{DAMAGE} 1", f"{SUSPEND} 1", f"{DUMP} 2", f"{LOAD} 1", f"{DUMP} 3", f"{LOAD} 2", f"{LOAD} 3"]
 """Kept, damaged, out of service, extracted, loaded beside, the damaged one kept, loaded as such, swapped in."""
+pytestmark = pytest.mark.sweep
+
 STEPS = [
     f"intended {ACTS[0]}",
     *(f"answered {act}" for act in ACTS),
@@ -50,7 +52,7 @@ STEPS = [
     f"answered {LOAD} 4",
 ]
 RANDOM = random.Random(20)  # noqa: S311 (instants, not secrets)
-SECONDS = [milliseconds / 1000 for milliseconds in RANDOM.sample(range(1500), 8)]
+SECONDS = [milliseconds / 1000 for milliseconds in RANDOM.sample(range(1500), 3)]
 """How long after the damage a drill is killed: it acts for about a second."""
 
 

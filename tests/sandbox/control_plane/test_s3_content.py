@@ -232,6 +232,7 @@ def test_an_object_of_parts_and_its_copy_in_one(served: Served, bucket: str, mor
 # Archive and lock
 
 
+@pytest.mark.sweep
 def test_an_archived_object_is_read_after_it_was_restored(client: Any, bucket: str) -> None:
     """Neither read nor copied before; the restore takes its (scaled) time; it can still be looked at meanwhile."""
     put(client, bucket, "key", b"old", StorageClass="GLACIER")
