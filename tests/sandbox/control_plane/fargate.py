@@ -149,7 +149,7 @@ class Fargate:
         self.ecs.get_waiter(waiter).wait(cluster=CLUSTER, **what, WaiterConfig={"Delay": 0.05, "MaxAttempts": 600})
 
 
-def until(true: Callable[[], Any], *, seconds: float = 20) -> Any:
+def until(true: Callable[[], Any], *, seconds: float = 60) -> Any:
     """What `true` gives once it gives something; a failure after `seconds`."""
     end = time.monotonic() + seconds
     while not (value := true()):
