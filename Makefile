@@ -45,7 +45,7 @@ exercise: programs
 	$(BIN)/python -m pytest dr_tests $(ARGS)
 
 test: test-programs
-	$(BIN)/python -m pytest tests --numprocesses $(WORKERS) --dist loadfile -m "not sweep" $(ARGS)
+	$(BIN)/python -m pytest tests --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not sweep" $(ARGS)
 
 sweep: test-programs
 	$(BIN)/python -m pytest tests -m sweep $(ARGS)

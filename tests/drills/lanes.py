@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+
+    from _pytest.mark.structures import ParameterSet
 
 Case = TypeVar("Case", bound="Hashable")
 Outcome = TypeVar("Outcome")
@@ -47,3 +49,9 @@ def wanted(request: pytest.FixtureRequest, cases: Iterable[Case]) -> list[Case]:
         for value in item.callspec.params.values()
     ]
     return [case for case in cases if case in selected]
+
+
+def thinned(cases: Sequence[Case], *, every: int) -> list[ParameterSet]:
+    """Cases for `parametrize`, of which the gate takes each `every`-th, and a sweep all."""
+    marks = [() if number % every == 0 else (pytest.mark.sweep,) for number in range(len(cases))]
+    return [pytest.param(case, marks=these) for case, these in zip(cases, marks, strict=True)]

@@ -41,8 +41,6 @@ DUMP, DAMAGE, SUSPEND, LOAD = (
 )
 ACTS = [f"{DUMP} 1", f"{DAMAGE} 1", f"{SUSPEND} 1", f"{DUMP} 2", f"{LOAD} 1", f"{DUMP} 3", f"{LOAD} 2", f"{LOAD} 3"]
 """Kept, damaged, out of service, extracted, loaded beside, the damaged one kept, loaded as such, swapped in."""
-pytestmark = pytest.mark.sweep
-
 STEPS = [
     f"intended {ACTS[0]}",
     *(f"answered {act}" for act in ACTS),
@@ -52,7 +50,7 @@ STEPS = [
     f"answered {LOAD} 4",
 ]
 RANDOM = random.Random(20)  # noqa: S311 (instants, not secrets)
-SECONDS = [milliseconds / 1000 for milliseconds in RANDOM.sample(range(1500), 3)]
+SECONDS = [milliseconds / 1000 for milliseconds in RANDOM.sample(range(1500), 20)]
 """How long after the damage a drill is killed: it acts for about a second."""
 
 
@@ -180,7 +178,7 @@ def of(aws: Aws, tenant: str, state: Path) -> dict[str, Any]:
     return {"databases": own["databases"], "status": dict(own["status"])[tenant], "dumps": files(state)}
 
 
-@pytest.mark.parametrize("case", DEATHS, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", lanes.thinned(DEATHS, every=3), ids=lambda case: case.name)
 def test_killed_at_a_step(case: Death, outcome_of: Callable[[Death], Outcome]) -> None:
     """SIGKILL before and after each act on a database, and between act and settle: all of it is owed, and undone."""
     outcome = outcome_of(case)
@@ -194,7 +192,7 @@ def test_killed_at_a_step(case: Death, outcome_of: Callable[[Death], Outcome]) -
     assert outcome.after["dumps"] == []
 
 
-@pytest.mark.parametrize("case", CHANCES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", lanes.thinned(CHANCES, every=10), ids=lambda case: case.name)
 def test_killed_at_random(case: Death, outcome_of: Callable[[Death], Outcome]) -> None:
     """SIGKILL at an instant that nobody chose."""
     outcome = outcome_of(case)
@@ -204,9 +202,9 @@ def test_killed_at_random(case: Death, outcome_of: Callable[[Death], Outcome]) -
 
 
 def test_everybody_is_as_before(
-    battered_stack: Path, before: dict[str, Any], outcome_of: Callable[[Death], Outcome]
+    request: pytest.FixtureRequest, battered_stack: Path, before: dict[str, Any], outcome_of: Callable[[Death], Outcome]
 ) -> None:
     """The central database and both tenants have the digests of before, and no other database is there."""
-    for case in (DEATHS[-1], CHANCES[-1]):
+    for case in lanes.wanted(request, [*DEATHS, *CHANCES]):
         outcome_of(case)
     assert held(hands(battered_stack)) == before

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,13 +35,11 @@ with Sandbox(speed=30, tenants=1) as sandbox:
 def descendants(pid: int) -> set[int]:
     """All processes under a process."""
     found: set[int] = set()
-    for task in Path(f"/proc/{pid}/task").glob("*"):
-        try:
-            children = (task / "children").read_text().split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it ended meanwhile
-        for child in children:
-            found |= {int(child)} | descendants(int(child))
+    with suppress(FileNotFoundError, ProcessLookupError):  # the process ends meanwhile
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(FileNotFoundError, ProcessLookupError):  # the thread does
+                for child in (task / "children").read_text().split():
+                    found |= {int(child)} | descendants(int(child))
     return found
 
 

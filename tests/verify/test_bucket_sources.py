@@ -140,7 +140,6 @@ def test_a_damaged_manifest_is_refused(tmp_path: Path, damage: str) -> None:
         list(verify.compare(verify.Manifest(path), source(actual)))
 
 
-@pytest.mark.sweep
 def test_any_executor_gives_the_same(tmp_path: Path) -> None:
     """One after the other, on threads and in processes: the same differences in the same order and as many requests."""
     expected, actual = buckets.pair(*(f"{number:03}" for number in range(60)))
