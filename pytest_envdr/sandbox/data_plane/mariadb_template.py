@@ -124,7 +124,7 @@ def _make(content: Content, data: Path, address: str) -> None:
 
 
 def _install(data: Path) -> None:
-    """The system tables. Its temporary tables lie beside the data: servers that start remove all they find in theirs."""
+    """The system tables. Temporary ones lie beside the data: a server that starts removes all it finds in its place."""
     command = [
         program("mariadb-install-db"),
         "--no-defaults",
