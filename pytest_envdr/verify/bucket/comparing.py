@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pytest_envdr.errors import UsageError
 from pytest_envdr.verify.bucket.objects import Examined, Pair, examine
+from pytest_envdr.verify.spreading import spread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from concurrent.futures import Executor, Future
+    from collections.abc import Iterable, Iterator
+    from concurrent.futures import Executor
 
     from pytest_envdr.verify.bucket.differences import Difference
     from pytest_envdr.verify.bucket.sources import Depth, Entry, Source
@@ -24,7 +25,6 @@ WINDOW = 32
 """How many units are under way or waiting at a time."""
 
 T = TypeVar("T")
-R = TypeVar("R")
 
 
 class Comparison:
@@ -53,7 +53,7 @@ class Comparison:
         ]
         units = batched(merged(*inventories), UNIT)
         work = partial(examine, expected, actual, self._depth)
-        for examined in mapped(self._executor, work, units):
+        for examined in spread(self._executor, work, units, ahead=WINDOW):
             self._count(examined)
             yield from examined.differences
         self.requests += counts[0] + counts[1]
@@ -139,21 +139,3 @@ def batched(items: Iterator[T], size: int) -> Iterator[list[T]]:
     """Some at a time."""
     while batch := list(islice(items, size)):
         yield batch
-
-
-def mapped(executor: Executor | None, work: Callable[[T], R], units: Iterable[T]) -> Iterator[R]:
-    """The results in the order of the units, of which at most `WINDOW` are held."""
-    if executor is None:
-        yield from map(work, units)
-        return
-    pending: deque[Future[R]] = deque()
-    try:
-        for unit in units:
-            pending.append(executor.submit(work, unit))
-            if len(pending) >= WINDOW:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        for future in pending:
-            future.cancel()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_envdr.errors import UsageError
 from pytest_envdr.verify.bucket import comparing
 from pytest_envdr.verify.bucket.sources import Attributes, Entry, Unreadable
+from pytest_envdr.verify.spreading import spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -134,7 +135,7 @@ def save(source: Source, path: Path, *, depth: Depth = "attributes", executor: E
     part = path.with_name(f"{path.name}.part")
     with part.open("w", encoding="utf-8") as file:
         file.write(json.dumps({"manifest": FORMAT, "depth": depth, "acls": acls}) + "\n")
-        for batch in comparing.mapped(executor, work, comparing.batched(entries, comparing.UNIT)):
+        for batch in spread(executor, work, comparing.batched(entries, comparing.UNIT), ahead=comparing.WINDOW):
             count += len(batch)
             file.writelines(f"{json.dumps(row)}\n" for row in batch)
         file.write(json.dumps({"objects": count}) + "\n")

@@ -36,8 +36,8 @@ from pytest_envdr.verify.database.manifest import Content, Database, Manifest
 from pytest_envdr.verify.database.merging import merged
 from pytest_envdr.verify.database.options import Options
 from pytest_envdr.verify.database.snapshots import digests, snapshot
-from pytest_envdr.verify.database.spreading import WORKERS, spread
 from pytest_envdr.verify.database.work import Comparison
+from pytest_envdr.verify.spreading import WORKERS, spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

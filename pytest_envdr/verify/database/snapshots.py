@@ -14,8 +14,8 @@ from pytest_envdr.verify.database.manifest import Content, Database, Manifest
 from pytest_envdr.verify.database.options import Options
 from pytest_envdr.verify.database.planning import DATABASES, TABLES, chunks
 from pytest_envdr.verify.database.reading import Table
-from pytest_envdr.verify.database.spreading import WORKERS, spread
 from pytest_envdr.verify.database.work import databases as objects_of
+from pytest_envdr.verify.spreading import WORKERS, spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

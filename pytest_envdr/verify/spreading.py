@@ -13,13 +13,17 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 WORKERS = 4
-"""Threads, where no executor is given."""
+"""Threads for a caller that gives no executor, and wants some."""
 AHEAD = 12
 """How many units are under way or done and not yet asked for: what bounds the memory."""
 
 
-def spread(executor: Executor, work: Callable[[T], R], units: Iterable[T], *, ahead: int = AHEAD) -> Iterator[R]:
-    """The result of each unit, in the order of the units, whichever is done first. `units` is read as it is needed."""
+def spread(executor: Executor | None, work: Callable[[T], R], units: Iterable[T], *, ahead: int = AHEAD) -> Iterator[R]:
+    """The result of each unit, in the order of the units, whichever is done first; one by one where there is no
+    executor. `units` is read as it is needed."""
+    if executor is None:
+        yield from map(work, units)
+        return
     pending: deque[Future[R]] = deque()
     try:
         for unit in units:
