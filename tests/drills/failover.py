@@ -150,9 +150,9 @@ def take_down(aws: Aws, journal: Journal, order: Order, happened: Callable[[Happ
         service.restore()
 
 
-def main(order: Order) -> None:
-    """Do as ordered."""
-    read, steps = stack.read(Path(order.stack)), Steps(order)
+def obey(order: Order, steps: Steps, drill: Callable[[Aws, Journal, Order, Callable[[Happened], None]], None]) -> None:
+    """Do as ordered: `drill`, or the undo of what another process left."""
+    read = stack.read(Path(order.stack))
     target = (read.account, read.region, read.endpoint)
     header = Header(order.exercise, *target, stack=order.stack)
     with StepwiseJournal.begin(journal_path(Path(order.state), *target), header, steps) as journal:
@@ -161,8 +161,9 @@ def main(order: Order) -> None:
             undo.replay(aws, journal)
         else:
             journal.check_nothing_owed()
-            take_down(aws, journal, order, steps.happened)
+            drill(aws, journal, order, steps.happened)
 
 
 if __name__ == "__main__":
-    main(Order(**json.loads(sys.argv[1])))
+    ordered = Order(**json.loads(sys.argv[1]))
+    obey(ordered, Steps(ordered), take_down)

@@ -15,16 +15,14 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from pytest_envdr import stack, undo
-from pytest_envdr.aws import Aws
 from pytest_envdr.drills import Drill, databases
-from pytest_envdr.journal import Header, journal_path
 from pytest_envdr.timeline import Clock
-from tests.drills.failover import Order, Steps, StepwiseJournal, die
+from tests.drills.failover import Order, Steps, die, obey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pytest_envdr.aws import Aws
     from pytest_envdr.journal import Journal
     from pytest_envdr.timeline import Entry as Happened
 
@@ -77,19 +75,6 @@ def restore(aws: Aws, journal: Journal, order: Order, happened: Callable[[Happen
             database.cut_over_and_back()
 
 
-def main(order: Order) -> None:
-    """Do as ordered."""
-    read, steps = stack.read(Path(order.stack)), CountedSteps(order)
-    target = (read.account, read.region, read.endpoint)
-    header = Header(order.exercise, *target, stack=order.stack)
-    with StepwiseJournal.begin(journal_path(Path(order.state), *target), header, steps) as journal:
-        aws = Aws(read, journal, steps.called)
-        if order.undo:
-            undo.replay(aws, journal)
-        else:
-            journal.check_nothing_owed()
-            restore(aws, journal, order, steps.happened)
-
-
 if __name__ == "__main__":
-    main(Order(**json.loads(sys.argv[1])))
+    ordered = Order(**json.loads(sys.argv[1]))
+    obey(ordered, CountedSteps(ordered), restore)

@@ -6,5 +6,7 @@ controller's `step` makes it true. Rules that moto's design dictates:
 
 - The one lock is moto's own `backend_lock` (an RLock). A second one deadlocks, and nothing may wait while holding it.
 - `BackendDict` makes a backend per account and Region when first asked; only the sandbox's own are stepped.
+- What AWS has and the sandbox has not raises NotImplementedError, as moto itself does; the front makes it a 501 that
+  names the operation. Nothing is half answered.
 - An attribute set on a moto object appears in the answer if botocore's model has a member of that name.
 """
