@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pymysql
+import redis
 
 from pytest_envdr.sandbox.data_plane.mariadb import MariaDB, master_user
 from pytest_envdr.sandbox.data_plane.mariadb_template import lay_out
@@ -127,6 +128,10 @@ class Application:
         ):
             cursor.execute(statement, values or None)
             return list(cursor.fetchall())
+
+    def redis_client(self) -> redis.Redis:
+        """A client of the cache, on the database that the queue is in."""
+        return redis.Redis(self.redis.address, decode_responses=True)
 
     def close(self) -> None:
         for task in self._tasks:

@@ -14,7 +14,7 @@ use RuntimeException;
  */
 final class Application extends Framework
 {
-    private const STORAGE_DIRECTORIES = ['alive', 'app', 'framework', 'framework/cache', 'framework/views', 'logs'];
+    private const STORAGE_DIRECTORIES = ['alive', 'app', 'framework', 'framework/cache', 'framework/views', 'logs', 'workers'];
 
     /**
      * @param string $basePath

@@ -13,6 +13,8 @@ return [
     'key' => env('APP_KEY'),
     'cipher' => 'AES-256-CBC',
 
+    // Which version of the application this image is.
+    'version' => trim((string) file_get_contents(dirname(__DIR__) . '/VERSION')),
     // Which of the services this task is: api, worker, scheduler, reverb, tenant or hq.
     'service' => env('APP_SERVICE', 'api'),
     // The task's own address; it stands for the task wherever one is named.

@@ -4,6 +4,11 @@ declare(strict_types=1);
 
 namespace App\Console;
 
+use App\Console\Commands\Dr\DispatchCommand;
+use App\Console\Commands\Dr\ForgetCommand;
+use App\Console\Commands\Dr\LedgerCommand;
+use App\Console\Commands\Dr\QueueCommand;
+use App\Console\Commands\Dr\RedispatchCommand;
 use App\Console\Commands\HeartbeatCommand;
 use App\Console\Commands\ReverbCommand;
 use Illuminate\Foundation\Console\Kernel as ConsoleKernel;
@@ -11,5 +16,13 @@ use Illuminate\Foundation\Console\Kernel as ConsoleKernel;
 final class Kernel extends ConsoleKernel
 {
     /** @var list<class-string> */
-    protected $commands = [HeartbeatCommand::class, ReverbCommand::class];
+    protected $commands = [
+        DispatchCommand::class,
+        ForgetCommand::class,
+        HeartbeatCommand::class,
+        LedgerCommand::class,
+        QueueCommand::class,
+        RedispatchCommand::class,
+        ReverbCommand::class,
+    ];
 }

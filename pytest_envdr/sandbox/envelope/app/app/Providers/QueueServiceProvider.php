@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace App\Providers;
 
+use App\Dr\Queue\Outbox;
+use App\Jobs\MarkedJob;
 use App\Monitoring\Metrics;
 use App\Monitoring\Pulse;
 use App\Queue\Worker;
@@ -11,10 +13,27 @@ use Illuminate\Contracts\Debug\ExceptionHandler;
 use Illuminate\Contracts\Foundation\Application;
 use Illuminate\Queue\Events\JobProcessed;
 use Illuminate\Queue\Events\JobProcessing;
+use Illuminate\Queue\Queue;
 use Illuminate\Queue\QueueServiceProvider as ServiceProvider;
 
 final class QueueServiceProvider extends ServiceProvider
 {
+    /**
+     * A marked job's payload says whose it is, in plain text.
+     */
+    public function boot(): void
+    {
+        Queue::createPayloadUsing(static function (?string $connection, ?string $queue, array $payload): array {
+            $job = $payload['data']['command'] ?? null;
+            if (!$job instanceof MarkedJob) {
+                return [];
+            }
+            Outbox::queued($payload);
+
+            return ['dr' => $job->mark()];
+        });
+    }
+
     /**
      * The framework's worker, with a pulse.
      */

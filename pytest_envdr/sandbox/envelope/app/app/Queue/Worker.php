@@ -12,7 +12,7 @@ use Illuminate\Queue\Worker as FrameworkWorker;
 use Illuminate\Queue\WorkerOptions;
 
 /**
- * `queue:work` that reports each turn of its loop, idle and paused (maintenance) ones too.
+ * `queue:work` that reports each turn of its loop, idle and paused (maintenance) ones too, and notes its settings.
  */
 final class Worker extends FrameworkWorker
 {
@@ -34,6 +34,7 @@ final class Worker extends FrameworkWorker
     protected function daemonShouldRun(WorkerOptions $options, $connectionName, $queue): bool
     {
         ($this->loop)();
+        Workers::note($options, $connectionName, $queue);
 
         return parent::daemonShouldRun($options, $connectionName, $queue);
     }

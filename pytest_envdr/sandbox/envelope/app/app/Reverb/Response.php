@@ -46,7 +46,8 @@ final class Response
      */
     private static function make(int $status, array $headers, string $body): self
     {
-        $head = implode("\r\n", ["HTTP/1.1 {$status} " . self::PHRASES[$status], ...$headers]);
+        $version = 'X-Envelope-Version: ' . config('app.version');
+        $head = implode("\r\n", ["HTTP/1.1 {$status} " . self::PHRASES[$status], ...$headers, $version]);
 
         return new self($status, $head . "\r\n\r\n" . $body);
     }

@@ -99,6 +99,47 @@ CREATE TABLE dr_jobs (
     UNIQUE KEY dr_jobs_value (value)
 );
 
+CREATE TABLE dr_outbox (
+    id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
+    exercise VARCHAR(64) NOT NULL,
+    business_id VARCHAR(191) NOT NULL,
+    kind VARCHAR(16) NOT NULL,
+    orders JSON NOT NULL,
+    uuid VARCHAR(191) NULL,
+    written_at DATETIME(6) NOT NULL,
+    dispatched_at DATETIME(6) NULL,
+    dispatches INT UNSIGNED NOT NULL DEFAULT 0,
+    PRIMARY KEY (id),
+    UNIQUE KEY dr_outbox_business_id (business_id),
+    KEY dr_outbox_exercise (exercise)
+);
+
+CREATE TABLE dr_runs (
+    id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
+    exercise VARCHAR(64) NOT NULL,
+    business_id VARCHAR(191) NOT NULL,
+    uuid VARCHAR(191) NOT NULL,
+    attempt INT UNSIGNED NOT NULL,
+    worker VARCHAR(45) NOT NULL,
+    started_at DATETIME(6) NOT NULL,
+    finished_at DATETIME(6) NULL,
+    outcome VARCHAR(16) NULL,
+    PRIMARY KEY (id),
+    KEY dr_runs_exercise (exercise),
+    KEY dr_runs_business_id (business_id)
+);
+
+CREATE TABLE dr_effects (
+    id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
+    exercise VARCHAR(64) NOT NULL,
+    business_id VARCHAR(191) NOT NULL,
+    run_id BIGINT UNSIGNED NOT NULL,
+    applied_at DATETIME(6) NOT NULL,
+    PRIMARY KEY (id),
+    UNIQUE KEY dr_effects_business_id (business_id),
+    KEY dr_effects_exercise (exercise)
+);
+
 CREATE TABLE dr_heartbeat (
     sequence BIGINT UNSIGNED NOT NULL,
     written_at DATETIME(6) NOT NULL,

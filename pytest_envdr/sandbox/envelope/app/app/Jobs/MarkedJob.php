@@ -1,0 +1,80 @@
+<?php
+
+declare(strict_types=1);
+
+namespace App\Jobs;
+
+use App\Dr\Queue\Order;
+use App\Dr\Queue\Runs;
+use Illuminate\Bus\Queueable;
+use Illuminate\Contracts\Queue\ShouldQueue;
+use Illuminate\Queue\InteractsWithQueue;
+use RuntimeException;
+
+/**
+ * A job of an exercise. It bears an id of the business's own, since the queue's may change: Horizon's retry gives a new
+ * one.
+ */
+class MarkedJob implements ShouldQueue
+{
+    use InteractsWithQueue;
+    use Queueable;
+
+    /** @var int|null */
+    public $tries;
+
+    /** @var int|null */
+    public $timeout;
+
+    public function __construct(
+        public readonly string $exercise,
+        public readonly string $businessId,
+        private readonly float $seconds,
+        private readonly int $fails,
+    ) {
+    }
+
+    public static function of(string $exercise, string $businessId, Order $order): self
+    {
+        $job = $order->kind === 'unique'
+            ? new UniqueMarkedJob($exercise, $businessId, $order->seconds, $order->fails)
+            : new self($exercise, $businessId, $order->seconds, $order->fails);
+        if ($job instanceof UniqueMarkedJob) {
+            $job->uniqueFor = $order->uniqueFor;
+            $job->lock = $order->lock ?? $businessId;
+        }
+        $job->tries = $order->tries;
+        $job->timeout = $order->timeout;
+
+        return $order->delay > 0 ? $job->delay($order->delay) : $job;
+    }
+
+    /**
+     * What stands in the job's payload, so that whoever looks at a queue can tell whose it is.
+     *
+     * @return array{exercise: string, id: string}
+     */
+    public function mark(): array
+    {
+        return ['exercise' => $this->exercise, 'id' => $this->businessId];
+    }
+
+    /**
+     * One that was forgotten meanwhile does nothing, and is done.
+     */
+    public function handle(): void
+    {
+        $run = Runs::start($this, (string) $this->job?->uuid(), $this->attempts());
+        if ($run === null) {
+            return;
+        }
+        usleep((int) ($this->seconds * 1_000_000));
+        if (Runs::fails($this->businessId, $this->fails)) {
+            if (!Runs::end($run, Runs::FAILED)) {
+                return;
+            }
+            throw new RuntimeException("the marked job {$this->businessId} fails, as was ordered");
+        }
+        Runs::apply($run, $this);
+    }
+}
