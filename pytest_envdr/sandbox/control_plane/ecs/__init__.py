@@ -2,7 +2,9 @@
 
 Where to look: `responses` and `backend`/`task_requests` take requests and record what is wanted. `controller` is the
 control loop's step: `agent` takes each task through its life, `scheduler` makes each service's tasks what it wants,
-with `rollout` for the arithmetic. `delays` holds every AWS-side time.
+with `rollout` for the arithmetic. A deployment is watched by its `circuit_breaker` and its `deployment_alarms`; what
+follows when one of them finds it bad is in `rollback`. `announcements` tells EventBridge. `delays` holds every AWS-side
+time.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ FIDELITY: dict[str, Fidelity] = {
     "CreateService": SIMULATED,
     "DeleteService": SIMULATED,
     "RunTask": SIMULATED,
+    "StopServiceDeployment": SIMULATED,
     "StopTask": SIMULATED,
     # How far the tasks' processes are decides the status, but the history itself is ours.
     "DescribeServiceDeployments": SIMULATED,

@@ -16,9 +16,13 @@ from pytest_envdr.sandbox.control_plane.ecs import validation
 from pytest_envdr.sandbox.control_plane.ecs.errors import (
     ClusterContainsServices,
     ClusterContainsTasks,
+    ConflictException,
     InvalidParameterException,
+    ServiceDeploymentNotFound,
     ServiceNotActive,
+    UnsupportedFeature,
 )
+from pytest_envdr.sandbox.control_plane.ecs.failures import REQUEST
 from pytest_envdr.sandbox.control_plane.ecs.service import OPTIONS, Service
 from pytest_envdr.sandbox.control_plane.ecs.service_deployments import Revision, ServiceDeployment
 from pytest_envdr.sandbox.control_plane.ecs.task import Status
@@ -76,6 +80,7 @@ class SandboxEcs(TaskRequests):
         if "taskDefinition" not in request:
             raise InvalidParameterException("TaskDefinition can not be blank.")
         definition = self.usable_definition(request["taskDefinition"])
+        validation.deployment_configuration(request, request.get("deploymentController", {}).get("type", "ECS"))
         stored, revision = self._stored(cluster, definition, request)
         service = Service(self.world, stored, cluster)
         service.configure({name: value for name, value in request.items() if name in OPTIONS})
@@ -140,6 +145,19 @@ class SandboxEcs(TaskRequests):
         revisions = [one.target for service in self.managed.values() for one in service.history]
         return {revision.arn: revision for revision in revisions}
 
+    def stop_deployment(self, arn: str, kind: str) -> None:
+        """StopServiceDeployment: the loop rolls it back, or leaves it as it is (ABORT)."""
+        if kind not in ("ROLLBACK", "ABORT"):
+            raise InvalidParameterException("stopType should be one of [ABORT,ROLLBACK]")
+        service, deployment = self.service_deployments().get(arn, (None, None))
+        if service is None or deployment is None:
+            raise ServiceDeploymentNotFound
+        if service.stored.deployment_controller["type"] != "ECS":
+            raise UnsupportedFeature
+        if not deployment.open:
+            raise ConflictException(f"Cannot stop a service deployment that is in status {deployment.status}.")
+        deployment.request_end(REQUEST, rollback=kind == "ROLLBACK")
+
     def _update(self, service: Service, given: dict[str, Any]) -> None:
         force = given.pop("forceNewDeployment", False)
         desired = validation.count(int(given.pop("desiredCount", service.desired)))
@@ -148,6 +166,7 @@ class SandboxEcs(TaskRequests):
         if "taskDefinition" in given:
             definition = self.usable_definition(given["taskDefinition"])
         # Everything that can be refused comes before anything is changed.
+        validation.deployment_configuration(given, service.stored.deployment_controller["type"])
         revision = self._revised(service, old, definition, given) if force or RENEWING & given.keys() else old
         service.configure({name: value for name, value in given.items() if name in OPTIONS})
         if desired != service.desired:
@@ -167,7 +186,7 @@ class SandboxEcs(TaskRequests):
             "serviceRegistries": list(old.service_registries),
             **{name: given[name] for name in RENEWING & given.keys()},
         }
-        return self._revision(service.stored.arn, service.cluster, definition, request)
+        return self._revision(service.stored.arn, service.cluster, validation.active(definition), request)
 
     def _stored(
         self, cluster: Cluster, definition: TaskDefinition, request: Mapping[str, Any]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from moto.ecs.models import ecs_backends
 
 from pytest_envdr.sandbox.control_plane.ecs.agent import Agent
+from pytest_envdr.sandbox.control_plane.ecs.announcements import Bus
 from pytest_envdr.sandbox.control_plane.ecs.delays import STOPPED_VISIBLE_SECONDS
 from pytest_envdr.sandbox.control_plane.ecs.scheduler import ServiceScheduler
 from pytest_envdr.sandbox.control_plane.ecs.targets import TargetGroups
@@ -36,6 +37,7 @@ class EcsController:
         self._agent.on_registered = self._registered
         self._agent.on_deregistered = self._deregistered
         self._services = ServiceScheduler(world, self._targets)
+        self._bus = Bus(world)
         self._closed = False
 
     def step(self) -> None:
@@ -48,7 +50,9 @@ class EcsController:
                 self._agent.advance(task)
             for service in services:
                 self._services.reconcile(service, backend)
+                self._bus.add(service.announcements.take())
             backend.forget(self._world.scaled(STOPPED_VISIBLE_SECONDS))
+        self._bus.publish()
 
     def close(self) -> None:
         """Stop all processes: SIGTERM, and SIGKILL for those that are still there a second later."""

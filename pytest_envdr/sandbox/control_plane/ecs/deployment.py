@@ -11,6 +11,7 @@ from pytest_envdr.sandbox.control_plane.ecs.throttle import Throttle
 if TYPE_CHECKING:
     from moto.ecs.models import TaskDefinition
 
+    from pytest_envdr.sandbox.control_plane.ecs.circuit_breaker import CircuitBreaker
     from pytest_envdr.sandbox.control_plane.ecs.service_deployments import Revision, ServiceDeployment
     from pytest_envdr.sandbox.world import World
 
@@ -19,7 +20,9 @@ class Deployment:
     """Tasks of one revision.
 
     Attributes:
-        status: PRIMARY (the newest) or ACTIVE (still has tasks to be replaced).
+        status: PRIMARY (what the service is to run) or ACTIVE (still has tasks to be replaced).
+        rollout_state: IN_PROGRESS, COMPLETED or FAILED, which launches nothing more.
+        breaker: counts failures too; what it does not count is as its settings say.
         tasks: those that are not STOPPED, oldest first.
         failed_tasks: failures in a row while the rollout is in progress; 0 again once a task has proven healthy.
     """
@@ -39,8 +42,11 @@ class Deployment:
         self.status = "PRIMARY"
         self.desired = desired
         self.rollout_state = "IN_PROGRESS"
+        self.rollout_reason = f"ECS deployment {self.id} in progress."
+        self.breaker = service_deployment.breaker
         self.tasks: list[Task] = []
         self.failed_tasks = 0
+        self._world = world
         self.throttle = Throttle(world)
         self.created_at = self.updated_at = datetime.now(UTC)
 
@@ -72,15 +78,40 @@ class Deployment:
     def complete(self) -> None:
         """The rollout is done."""
         self.rollout_state = "COMPLETED"
+        self.rollout_reason = f"ECS deployment {self.id} completed."
         self.touch()
         self.service_deployment.succeed()
 
+    def fail(self, reason: str) -> None:
+        """The rollout has failed."""
+        self.rollout_state, self.rollout_reason = "FAILED", reason
+        self.touch()
+
+    def renew(self, service_deployment: ServiceDeployment, desired: int, reason: str, breaker: CircuitBreaker) -> None:
+        """Begin again with the tasks that are left: the service goes back to this."""
+        self.status, self.rollout_state, self.rollout_reason = "PRIMARY", "IN_PROGRESS", reason
+        self.service_deployment, self.desired, self.breaker = service_deployment, desired, breaker
+        self.failed_tasks, self.throttle = 0, Throttle(self._world)
+        self.touch()
+        self.created_at = self.updated_at
+
     def count_failure(self, task: Task) -> bool:
         """Note a task that stopped by itself; whether restarts are held back because of it from now on."""
+        self.note_failure()
+        return task.stop_code is StopCode.FAILED_TO_START and self.throttle.failed(task.order.attempt)
+
+    def note_failure(self) -> None:
+        """A task failed, or could not be placed; of interest as long as the rollout is in progress."""
         if self.rollout_state == "IN_PROGRESS":
             self.failed_tasks += 1
+            self.breaker.failed()
             self.touch()
-        return task.stop_code is StopCode.FAILED_TO_START and self.throttle.failed(task.order.attempt)
+
+    def note_health(self, task: Task) -> None:
+        """A task is healthy for the first time."""
+        task.proven = True
+        if self.rollout_state == "IN_PROGRESS":
+            self.breaker.healthy()
 
     def touch(self) -> None:
         self.updated_at = datetime.now(UTC)
@@ -88,7 +119,6 @@ class Deployment:
     def describe(self) -> dict[str, Any]:
         """As DescribeServices has it."""
         revision = self.revision
-        reason = f"ECS deployment {self.id} {'completed' if self.rollout_state == 'COMPLETED' else 'in progress'}."
         shown = {
             "id": self.id,
             "status": self.status,
@@ -105,6 +135,6 @@ class Deployment:
             "platformFamily": "Linux",
             "networkConfiguration": revision.network_configuration or None,
             "rolloutState": self.rollout_state,
-            "rolloutStateReason": reason,
+            "rolloutStateReason": self.rollout_reason,
         }
         return {name: value for name, value in shown.items() if value is not None}

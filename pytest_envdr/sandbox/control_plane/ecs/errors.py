@@ -7,10 +7,13 @@ from moto.ecs.exceptions import EcsClientException, ECSException, InvalidParamet
 __all__ = [
     "ClusterContainsServices",
     "ClusterContainsTasks",
+    "ConflictException",
     "EcsClientException",
     "InvalidParameterException",
+    "ServiceDeploymentNotFound",
     "ServiceNotActive",
     "TaskFailedToStart",
+    "UnsupportedFeature",
 ]
 
 _INITIALIZATION = "ResourceInitializationError:"
@@ -41,6 +44,28 @@ class ClusterContainsTasks(ECSException):
 
     def __init__(self) -> None:
         super().__init__("ClusterContainsTasksException", "The Cluster cannot be deleted while Tasks are active.")
+
+
+class ServiceDeploymentNotFound(ECSException):
+    """No service deployment has that ARN."""
+
+    def __init__(self) -> None:
+        super().__init__("ServiceDeploymentNotFoundException", "Service deployment not found.")
+
+
+class UnsupportedFeature(ECSException):
+    """Not for services whose deployments are another's: CodeDeploy's, or an external controller's."""
+
+    def __init__(self) -> None:
+        text = "Service deployments are only supported with ECS deployment controller."
+        super().__init__("UnsupportedFeatureException", text)
+
+
+class ConflictException(ECSException):
+    """What is asked for does not go together with the present state."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("ConflictException", message)
 
 
 class TaskFailedToStart(Exception):

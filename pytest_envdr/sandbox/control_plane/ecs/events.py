@@ -34,6 +34,12 @@ class Events:
     def completed(self, deployment: str) -> None:
         self._say(f"(deployment {deployment}) deployment completed.")
 
+    def failed(self, deployment: str, finding: str) -> None:
+        self._say(f"(deployment {deployment}) deployment failed: {finding}.")
+
+    def rolling_back(self, deployment: str) -> None:
+        self._say(f"rolling back to deployment {deployment}.")
+
     def started(self, tasks: Sequence[Task]) -> None:
         self._say(f"has started {len(tasks)} tasks: {_named(tasks)}.")
 

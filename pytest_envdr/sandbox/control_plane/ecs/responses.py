@@ -85,6 +85,11 @@ class EcsResponses(EC2ContainerServiceResponse):
         rows = [_full(*known[arn]) for arn in arns if arn in known]
         return ActionResult({"serviceDeployments": rows, "failures": _missing(arns, known)})
 
+    def stop_service_deployment(self) -> ActionResult:
+        arn = str(self._get_param("serviceDeploymentArn"))
+        self.sandbox.stop_deployment(arn, self._get_param("stopType") or "ROLLBACK")
+        return ActionResult({"serviceDeploymentArn": arn})
+
     def describe_service_revisions(self) -> ActionResult:
         known = self.sandbox.service_revisions()
         arns = between("ServiceRevisionArns", self._get_param("serviceRevisionArns", []), 20)

@@ -60,12 +60,17 @@ def plan(
     limits: Limits,
     primary: Sequence[tuple[T, Condition]],
     older: Sequence[tuple[T, Condition]],
+    *,
+    launching: bool = True,
 ) -> Plan[T]:
-    """What brings a service nearer to `desired` tasks of its primary deployment, oldest task first in both lists."""
+    """What brings a service nearer to `desired` tasks of its primary deployment, oldest task first in both lists.
+
+    With `launching` off, nothing is started, and nothing makes room for it.
+    """
     good = [(task, condition) for task, condition in primary if condition is not Condition.UNHEALTHY]
     bad = [task for task, condition in primary if condition is Condition.UNHEALTHY]
     healthy = _count(good, Condition.HEALTHY)
-    missing = max(0, desired - len(good))
+    missing = max(0, desired - len(good)) if launching else 0
     room = max(0, limits.upper - len(primary) - len(older))
     start = min(missing, room)
     crowded = missing - start

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from pytest_envdr.sandbox.control_plane.ecs import health_check
+from pytest_envdr.sandbox.control_plane.ecs import health_check, rollback
 from pytest_envdr.sandbox.control_plane.ecs.delays import STEADY_REPEAT_SECONDS, UNCHECKED_HEALTHY_SECONDS
 from pytest_envdr.sandbox.control_plane.ecs.rollout import Condition, Limits, plan
 from pytest_envdr.sandbox.control_plane.ecs.task import BEFORE_RUNNING, Status, StopCode, Task, TaskOrder
@@ -33,6 +33,8 @@ class ServiceScheduler:
 
     def reconcile(self, service: Service, backend: SandboxEcs) -> None:
         """Bring one service a step nearer to what it wants."""
+        if service.stored.status == "ACTIVE":
+            rollback.judge(self._world, service)
         if service.stored.launch_type == "EC2" and service.desired:
             self._cannot_place(service)
             return
@@ -50,13 +52,20 @@ class ServiceScheduler:
         for task in deployment.tasks:
             if task.last_status is Status.RUNNING and task.wanted:
                 deployment.throttle.ran(task.order.attempt)
-                if deployment.failed_tasks and self._condition(service, task) is Condition.HEALTHY:
-                    deployment.failed_tasks = 0
+                self._note_health(service, deployment, task)
             elif not task.wanted and not task.accounted:
                 task.accounted = True
                 if _failed(task) and deployment.count_failure(task):
                     service.events.cannot_start()
         deployment.tasks = [task for task in deployment.tasks if task.last_status is not Status.STOPPED]
+
+    def _note_health(self, service: Service, deployment: Deployment, task: Task) -> None:
+        if task.proven and not deployment.failed_tasks:
+            return
+        if self._condition(service, task) is Condition.HEALTHY:
+            deployment.failed_tasks = 0
+            if not task.proven:
+                deployment.note_health(task)
 
     def _act(self, service: Service, backend: SandboxEcs) -> None:
         primary, older = service.primary, service.deployments[1:]
@@ -65,6 +74,7 @@ class ServiceScheduler:
             Limits.of(service.desired, service.options["deploymentConfiguration"]),
             [(task, self._condition(service, task)) for task in primary.wanted],
             [(task, self._condition(service, task)) for each in reversed(older) for task in each.wanted],
+            launching=primary.rollout_state != "FAILED",
         )
         for task in made.unhealthy:
             self._stop_unhealthy(service, task)
@@ -140,7 +150,10 @@ class ServiceScheduler:
 
     def _settle(self, service: Service) -> None:
         """Drop what has been replaced; tell when the rollout is complete, the service steady, or gone."""
-        service.deployments[1:] = [each for each in service.deployments[1:] if each.serving]
+        current = service.history[0]
+        # With alarms, ECS keeps what has been replaced in the list until the bake time is over.
+        kept = current.alarms.watching and current.status == "IN_PROGRESS"
+        service.deployments[1:] = [each for each in service.deployments[1:] if kept or each.serving]
         service.stored.running_count, service.stored.pending_count = service.running, service.pending
         if service.stored.status == "DRAINING":
             if not any(deployment.serving for deployment in service.deployments):
@@ -148,10 +161,12 @@ class ServiceScheduler:
             return
         if not self._steady(service):
             service.steady_since = None
+            current.alarms.unsteady()
             return
         if service.primary.rollout_state == "IN_PROGRESS":
-            service.primary.complete()
-            service.events.completed(service.primary.id)
+            if not (current.rolling_back or current.alarms.baked()):
+                return
+            service.complete()
         now = time.monotonic()
         if service.steady_since is None or now - service.steady_since > self._world.scaled(STEADY_REPEAT_SECONDS):
             service.steady_since = now
@@ -163,7 +178,9 @@ class ServiceScheduler:
         Otherwise a program that ends at once would complete its deployment in the moment that it runs.
         """
         tasks = service.primary.wanted
-        if len(service.deployments) > 1 or not len(tasks) == service.desired == service.running:
+        if any(each.serving for each in service.deployments[1:]):
+            return False
+        if not len(tasks) == service.desired == service.running:
             return False
         if service.primary.rollout_state == "IN_PROGRESS":
             return all(self._condition(service, task) is Condition.HEALTHY for task in tasks)
@@ -173,12 +190,17 @@ class ServiceScheduler:
         throttle = service.primary.throttle
         if throttle.open():
             throttle.failed(throttle.attempt)
+            service.primary.note_failure()
             service.events.cannot_place()
 
 
 def _failed(task: Task) -> bool:
-    """It stopped, and nobody wanted it to."""
-    return task.failed_checks or task.stop_code in (StopCode.FAILED_TO_START, StopCode.ESSENTIAL_EXITED)
+    """It never started, failed a check, or ended by itself before anything had called it healthy.
+
+    One that ends later is replaced and not counted: a deployment may pass its checks and still be no good.
+    """
+    ended = task.stop_code is StopCode.ESSENTIAL_EXITED and not task.proven
+    return task.failed_checks or ended or task.stop_code is StopCode.FAILED_TO_START
 
 
 def _ill(task: Task, verdicts: Sequence[Verdict]) -> bool:

@@ -6,7 +6,9 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from pytest_envdr.sandbox.control_plane.ecs.announcements import Announcements
 from pytest_envdr.sandbox.control_plane.ecs.deployment import Deployment
+from pytest_envdr.sandbox.control_plane.ecs.deployment_alarms import DeploymentAlarms
 from pytest_envdr.sandbox.control_plane.ecs.events import Events
 from pytest_envdr.sandbox.control_plane.ecs.service_deployments import ServiceDeployment
 
@@ -45,6 +47,8 @@ class Service:
         options: the settings of `OPTIONS`, by their names in the API.
         deployments: the newest, PRIMARY, first.
         history: service deployments, newest first.
+        fallback: what was completed last, to go back to; None while the service does.
+        announcements: what EventBridge is to be told.
         steady_since: monotonic time of the last "steady state" event, None while the service is not steady.
     """
 
@@ -57,6 +61,8 @@ class Service:
         self.events = Events(stored.name)
         self.deployments: list[Deployment] = []
         self.history: list[ServiceDeployment] = []
+        self.fallback: tuple[Revision, TaskDefinition] | None = None
+        self.announcements = Announcements(stored.arn)
         self.steady_since: float | None = None
         self.registered: Counter[str] = Counter()
         self.deregistered: Counter[str] = Counter()
@@ -110,6 +116,8 @@ class Service:
         """Want another number of tasks: no new deployment."""
         self.stored.desired_count = desired
         self.primary.desired = desired
+        if self.history[0].open:
+            self.history[0].desired = desired
         self.primary.touch()
 
     def deploy(self, revision: Revision, definition: TaskDefinition) -> None:
@@ -118,11 +126,26 @@ class Service:
         for deployment in self.deployments:
             deployment.supersede()
         configuration = self.options["deploymentConfiguration"]
-        started = ServiceDeployment(revision, sources, self.desired, configuration)
+        alarms = DeploymentAlarms(self._world, configuration.get("alarms", {}))
+        started = ServiceDeployment(revision, sources, self.desired, configuration, alarms)
         self.history.insert(0, started)
-        self.deployments.insert(0, Deployment(self._world, revision, definition, started, self.desired))
-        self.stored.task_definition = revision.task_definition
+        self.make_primary(Deployment(self._world, revision, definition, started, self.desired))
+        self.announcements.state_of(self.primary)
+
+    def make_primary(self, deployment: Deployment) -> None:
+        """Run that deployment's revision from now on."""
+        others = [each for each in self.deployments if each is not deployment]
+        self.deployments = [deployment, *others]
+        self.stored.task_definition = deployment.revision.task_definition
         self.steady_since = None
+
+    def complete(self) -> None:
+        """The rollout is done, and what it replaced is gone."""
+        del self.deployments[1:]
+        self.primary.complete()
+        self.fallback = (self.primary.revision, self.primary.definition)
+        self.events.completed(self.primary.id)
+        self.announcements.state_of(self.primary)
 
     def end(self) -> None:
         """The last task is stopping: a deleted service is INACTIVE from now on."""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from pytest_envdr.sandbox.control_plane.ecs.circuit_breaker import CircuitBreaker
 from pytest_envdr.sandbox.control_plane.ecs.identifiers import nineteen_digits, service_deployment_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pytest_envdr.sandbox.control_plane.ecs.deployment import Deployment
+    from pytest_envdr.sandbox.control_plane.ecs.deployment_alarms import DeploymentAlarms
+    from pytest_envdr.sandbox.control_plane.ecs.failures import Failure
+
+OPEN = ("PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS")
+"""The states of a service deployment that has not ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,16 +66,28 @@ class ServiceDeployment:
     """One change of a service from its revisions to another, and how that went.
 
     Attributes:
-        status: PENDING, IN_PROGRESS, SUCCESSFUL, STOPPED (superseded); the rollback states are the circuit breaker's.
+        status: PENDING, IN_PROGRESS, SUCCESSFUL, STOPPED (superseded, or failed without a rollback), STOP_REQUESTED,
+            and ROLLBACK_REQUESTED, _IN_PROGRESS, _SUCCESSFUL and _FAILED.
+        failure: why it is requested to end.
+        breaker, alarms: what watches it.
     """
 
     def __init__(
-        self, target: Revision, sources: list[tuple[Revision, int]], desired: int, configuration: Mapping[str, Any]
+        self,
+        target: Revision,
+        sources: list[tuple[Revision, int]],
+        desired: int,
+        configuration: Mapping[str, Any],
+        alarms: DeploymentAlarms,
     ) -> None:
         self.target = target
         self.sources = sources
         self.desired = desired
         self.configuration = dict(configuration)
+        self.alarms = alarms
+        self.breaker = CircuitBreaker(self.configuration.get("deploymentCircuitBreaker", {}))
+        self.failure: Failure | None = None
+        self.rollback: dict[str, Any] | None = None
         self.status = "PENDING"
         self.status_reason: str | None = None
         self.times: dict[str, datetime] = {}
@@ -80,7 +97,11 @@ class ServiceDeployment:
     @property
     def open(self) -> bool:
         """Whether it has not ended."""
-        return self.status in ("PENDING", "IN_PROGRESS")
+        return self.status in OPEN
+
+    @property
+    def rolling_back(self) -> bool:
+        return self.status == "ROLLBACK_IN_PROGRESS"
 
     def begin(self) -> None:
         if self.status == "PENDING":
@@ -88,13 +109,34 @@ class ServiceDeployment:
 
     def succeed(self) -> None:
         if self.open:
-            self._enter("SUCCESSFUL", "finishedAt")
+            self._enter("ROLLBACK_SUCCESSFUL" if self.rolling_back else "SUCCESSFUL", "finishedAt")
+
+    def request_end(self, failure: Failure, *, rollback: bool) -> None:
+        """Have it stopped, soon; one that is ending already goes on doing so."""
+        if self.status in ("PENDING", "IN_PROGRESS"):
+            self.failure = failure
+            self._enter("ROLLBACK_REQUESTED" if rollback else "STOP_REQUESTED")
+
+    def begin_rollback(self, reason: str, revision: Revision) -> None:
+        """The service goes back to `revision`."""
+        self._enter("ROLLBACK_IN_PROGRESS")
+        self.status_reason = reason
+        self.rollback = {"reason": reason, "startedAt": self.times["updatedAt"], "serviceRevisionArn": revision.arn}
+
+    def fail_rollback(self, reason: str) -> None:
+        """It failed, and so did going back."""
+        self._enter("ROLLBACK_FAILED", "finishedAt")
+        self.status_reason = reason
+
+    def stop(self, reason: str) -> None:
+        """It failed and is left as it is."""
+        self._enter("STOPPED", "finishedAt", "stoppedAt")
+        self.status_reason = reason
 
     def supersede(self) -> None:
         """A newer deployment takes over."""
         if self.open:
-            self._enter("STOPPED", "finishedAt", "stoppedAt")
-            self.status_reason = "Service deployment was stopped because a new service deployment started."
+            self.stop("Service deployment was stopped because a new service deployment started.")
 
     def _enter(self, status: str, *times: str) -> None:
         self.status = status
@@ -116,6 +158,7 @@ class ServiceDeployment:
 
     def describe(self, deployments: Mapping[str, Deployment]) -> dict[str, Any]:
         """As DescribeServiceDeployments has it; `deployments` are the service's present ones by revision ARN."""
+        monitoring = self.status in ("PENDING", "IN_PROGRESS")
         shown = {
             **self.brief(),
             **self.times,
@@ -124,22 +167,12 @@ class ServiceDeployment:
             ],
             "targetServiceRevision": _summary(self.target, self.desired, deployments.get(self.target.arn)),
             "deploymentConfiguration": self.configuration,
-            "deploymentCircuitBreaker": self._circuit_breaker(deployments.get(self.target.arn)),
+            "deploymentCircuitBreaker": self.breaker.describe(self.desired, monitoring=monitoring),
+            "alarms": self.alarms.describe(monitoring=monitoring),
+            "rollback": self.rollback,
         }
         shown.pop("targetServiceRevisionArn")
-        return shown
-
-    def _circuit_breaker(self, deployment: Deployment | None) -> dict[str, Any]:
-        if not self.configuration.get("deploymentCircuitBreaker", {}).get("enable"):
-            return {"status": "DISABLED", "failureCount": 0, "threshold": 0}
-        status = "MONITORING" if self.open else "MONITORING_COMPLETE"
-        failures = deployment.failed_tasks if deployment else 0
-        return {"status": status, "failureCount": failures, "threshold": breaker_threshold(self.desired)}
-
-
-def breaker_threshold(desired: int) -> int:
-    """Failures that trigger the circuit breaker unless it is configured otherwise: half of the tasks, 3 to 200."""
-    return min(200, max(3, math.ceil(desired / 2)))
+        return {name: value for name, value in shown.items() if value is not None}
 
 
 def _summary(revision: Revision, requested: int, deployment: Deployment | None) -> dict[str, Any]:

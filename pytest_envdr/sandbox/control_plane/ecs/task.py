@@ -133,6 +133,8 @@ class Task:
         """Whether its targets stand in the load balancers' target groups."""
         self.accounted = False
         """Whether its service has noted that it stopped."""
+        self.proven = False
+        """Whether its service has ever found it healthy."""
         self.failed_checks = False
         """Whether it was stopped because of a health check."""
         self.times: dict[str, datetime] = {"createdAt": datetime.now(UTC)}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from moto.ec2.exceptions import InvalidSubnetIdError
 
+from pytest_envdr.sandbox.control_plane.ecs.circuit_breaker import TYPES
 from pytest_envdr.sandbox.control_plane.ecs.errors import EcsClientException, InvalidParameterException
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from moto.ec2.models import EC2Backend
     from moto.ecs.models import Cluster, TaskDefinition
 
+UNSUPPORTED = ("lifecycleHooks", "linearConfiguration", "canaryConfiguration")
 SERVERLESS = ("FARGATE", "FARGATE_SPOT")
 LAUNCH_TYPES = ("EC2", "FARGATE", "EXTERNAL")
 
@@ -116,6 +118,38 @@ def load_balancers(definition: TaskDefinition, entries: list[dict[str, Any]], kn
             raise InvalidParameterException(f"The container {container} does not exist in the task definition.")
         if (container, port) not in ports:
             raise InvalidParameterException(f"The container {container} did not have a container port {port} defined.")
+
+
+def deployment_configuration(request: Mapping[str, Any], controller: str) -> None:
+    """A request's deployment configuration: what watches a rolling update, which only ECS's own controller has.
+
+    Raises:
+        NotImplementedError: it asks for another kind of deployment, which the sandbox does not act out.
+    """
+    given = request.get("deploymentConfiguration", {})
+    if given.get("strategy", "ROLLING") != "ROLLING" or any(given.get(name) for name in UNSUPPORTED):
+        raise NotImplementedError(f"deployment strategy {given.get('strategy')}")
+    if given.get("earlySuccessCriteria", {}).get("enable"):
+        raise NotImplementedError("earlySuccessCriteria")
+    breaker, alarms = given.get("deploymentCircuitBreaker", {}), given.get("alarms", {})
+    for feature, settings in (("Deployment circuit breaker", breaker), ("Alarm based rollback", alarms)):
+        if settings.get("enable") and controller != "ECS":
+            raise InvalidParameterException(
+                f"{feature} feature is only supported with ECS deployment controller. "
+                "Update to ECS deployment controller and try again."
+            )
+    _breaker_threshold(breaker.get("thresholdConfiguration"))
+    if alarms.get("enable") and not alarms.get("alarmNames"):
+        raise InvalidParameterException("alarmNames can not be empty when deployment alarms are enabled.")
+
+
+def _breaker_threshold(given: Mapping[str, Any] | None) -> None:
+    if given is None:
+        return
+    if given["type"] not in TYPES:
+        raise InvalidParameterException(f"threshold type should be one of [{','.join(TYPES)}]")
+    if given["value"] < 1:
+        raise InvalidParameterException("threshold value should be greater than or equal to 1.")
 
 
 def count(desired: int) -> int:
