@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
+from pytest_envdr.sandbox.images import Images
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -15,31 +17,6 @@ if TYPE_CHECKING:
 
 FOUNDING = 1000
 """By how much faster the stack's past goes by."""
-
-
-@dataclass
-class Images:
-    """The registry's content as directories: an image reference -> the directory that is the container's root.
-
-    No Docker: an image is a version of the application on disk, and a container's working directory.
-    """
-
-    directories: dict[str, Path] = field(default_factory=dict)
-
-    def publish(self, reference: str, directory: Path) -> None:
-        """Make `reference` (`<registry>/<repository>:<tag>`) pullable."""
-        self.directories[reference] = directory
-
-    def pull(self, reference: str) -> Path:
-        """The directory of an image.
-
-        Raises:
-            LookupError: nothing was published under that reference (ECS: `CannotPullContainerError`).
-        """
-        try:
-            return self.directories[reference]
-        except KeyError:
-            raise LookupError(f"{reference}: not found") from None
 
 
 @dataclass
@@ -54,7 +31,7 @@ class World:
         network: the VPC's CIDR, a /16 in 127.0.0.0/8 that no other sandbox on this machine has. An address in it is at
             once a task's network interface in the API and a real loopback address to bind.
         endpoint: the API's URL.
-        images: what the registry holds.
+        images: what containers are started from, and the registries that hold it.
         storage: the file system that all tasks mount (EFS).
         contents: what a new database instance holds, by its identifier; one without an entry starts empty.
         cache: where what takes long to make is kept between runs, for all sandboxes; None for nowhere.
@@ -67,10 +44,13 @@ class World:
     directory: Path
     network: IPv4Network
     endpoint: str = ""
-    images: Images = field(default_factory=Images)
+    images: Images = field(init=False)
     contents: dict[str, Content] = field(default_factory=dict)
     cache: Path | None = None
     founding: bool = False
+
+    def __post_init__(self) -> None:
+        self.images = Images(self.directory / "images")
 
     @property
     def storage(self) -> Path:

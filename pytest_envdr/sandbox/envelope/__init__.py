@@ -2,6 +2,7 @@
 
 names.py         names and sizes
 app/             the application in the tasks: a small real Laravel application
+images.py        the application's versions in the registry, good ones and broken ones
 database.py      schema and content of the central and the tenant databases
 account.py       the account's API as the seed sees it
 seed.py          everything below, in order

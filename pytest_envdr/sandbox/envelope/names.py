@@ -17,7 +17,10 @@ BACKUP_ROLE = "envelope-prod-backup"
 TOPIC = "envelope-prod-alarms"
 ONCALL = "envelope-prod-oncall"
 PUBLIC, INTERNAL = "envelope-prod-public", "envelope-prod-internal"
-IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/envelope:1.0.0"
+REPOSITORY = "envelope"
+REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
+VERSION, NEXT_VERSION = "1.0.0", "1.0.1"
+IMAGE = f"{REGISTRY}/{REPOSITORY}:{VERSION}"
 PORT = 8000
 """What containers listen on."""
 LISTENER_PORT = 8080

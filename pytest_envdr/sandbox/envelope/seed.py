@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_envdr.sandbox.envelope import backups, buckets, monitoring, network, services, stack_file, stores
+from pytest_envdr.sandbox.envelope import backups, buckets, images, monitoring, network, services, stack_file, stores
 from pytest_envdr.sandbox.envelope.account import Account
-from pytest_envdr.sandbox.envelope.names import CLUSTER, IMAGE, SERVICES
+from pytest_envdr.sandbox.envelope.names import CLUSTER, SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_envdr.sandbox.world import World
 
-APP = Path(__file__).parent / "app"
-
 
 def build(world: World, version: str, report: Callable[[str], None], *, tenants: int) -> str:
     """Build the stack and wait until it stands; the text of its stack file."""
     account = Account(world)
-    world.images.publish(IMAGE, APP)
+    images.create(account)
     report("network")
     net = network.create(account)
     report("load balancers")

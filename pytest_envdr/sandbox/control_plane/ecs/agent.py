@@ -10,6 +10,7 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from pytest_envdr.sandbox.control_plane.ecs import memory
 from pytest_envdr.sandbox.control_plane.ecs.delays import (
     DEPROVISIONING_SECONDS,
     OUTPUT_FLUSH_SECONDS,
@@ -52,6 +53,7 @@ class Agent:
 
     def advance(self, task: Task) -> None:
         """One look at the task, and at most one step in its life."""
+        memory.enforce(task)
         move = self._moves.get(task.last_status)
         if move is not None:
             move(task)

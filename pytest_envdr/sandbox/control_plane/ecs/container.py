@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 import subprocess
@@ -26,13 +25,16 @@ if TYPE_CHECKING:
 
     from pytest_envdr.sandbox.world import World
 
+KILLED = 128 + signal.SIGKILL
+OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
+
 
 class Container:
     """What a container definition and its override become.
 
     Attributes:
         exit_code: the process's, once it has ended.
-        reason: why it never started, in AWS's words.
+        reason: why it never started, or was killed, in AWS's words.
         stream: its output, once it has been prepared, if it has a log.
     """
 
@@ -54,6 +56,18 @@ class Container:
         self._command: list[str] = []
         self._environment: dict[str, str] = {}
         self._launch: Future[Process] | None = None
+        self._out_of_memory = False
+
+    @property
+    def memory(self) -> int | None:
+        """The hard limit in MiB, if it has one of its own."""
+        limit = self.override.get("memory", self.definition.get("memory"))
+        return None if limit is None else int(limit)
+
+    @property
+    def process_group(self) -> int | None:
+        """The process group that the kernel knows it by, while it runs."""
+        return self._process.pid if self._process is not None and self.exit_code is None else None
 
     @property
     def stop_timeout(self) -> float:
@@ -73,11 +87,9 @@ class Container:
         """
         self._environment = environment.environment(world, self.definition, self.override, address)
         self.stream = self._log_stream(world)
-        self._directory = environment.pull(world, self.image)
+        image = environment.pull(world, self.image)
+        self.image_digest, self._directory = image.digest, image.directory
         self._command = environment.command(self.definition, self.override, self._directory)
-        # Another directory under the same reference is another content: that is how a moved tag shows.
-        content = f"{self.image}\n{self._directory.resolve()}"
-        self.image_digest = f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
 
     def start(self, launcher: Executor, output: OutputReader) -> None:
         """Have the process started, on the launcher's thread."""
@@ -109,6 +121,8 @@ class Container:
             # The first process of a container takes all others with it.
             self.signal(signal.SIGKILL)
             self.close()
+            if self._out_of_memory and self.exit_code == KILLED:
+                self.reason = OUT_OF_MEMORY
         elif self.health is not None:
             self.health.advance(lambda words: launcher.submit(self._start_beside, words))
 
@@ -116,6 +130,11 @@ class Container:
         """Send a signal to all processes of the container, if there are any."""
         if self._process is not None:
             self._process.signal(number)
+
+    def kill_for_memory(self) -> None:
+        """Do what the kernel does to a container that holds more memory than it may."""
+        self._out_of_memory = True
+        self.signal(signal.SIGKILL)
 
     def running(self) -> bool:
         """Whether there is a process that has not been seen to end."""

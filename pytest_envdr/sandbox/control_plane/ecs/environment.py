@@ -17,17 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from pytest_envdr.sandbox.images import Image
     from pytest_envdr.sandbox.world import World
 
 ADDRESS_VARIABLE = "TASK_IP"
 """Tells the program which address is its own: tasks share one network namespace, so none may bind all addresses."""
 
 
-def pull(world: World, image: str) -> Path:
-    """The image's directory.
+def pull(world: World, image: str) -> Image:
+    """The image that a reference stands for now: a tag may stand for another one at the next pull.
 
     Raises:
-        TaskFailedToStart: nothing was published under that reference.
+        TaskFailedToStart: the registry has no such image.
     """
     try:
         return world.images.pull(image)
