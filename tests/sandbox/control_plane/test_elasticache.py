@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import redis
 from botocore.exceptions import ClientError
 
 from pytest_envdr.sandbox.control_plane import elasticache
+from pytest_envdr.sandbox.control_plane.elasticache import parameters
 from pytest_envdr.waiting import wait_until
 from tests.sandbox.control_plane.served import Served, serving
 
@@ -148,13 +150,143 @@ def test_a_replication_group_is_as_its_node_is(served: Served) -> None:
 
 
 def test_what_there_is_not_is_said_to_be_missing(served: Served) -> None:
-    """Memcached and groups of more nodes are a clean 501."""
+    """Memcached and groups of more shards are a clean 501."""
     client = served.client("elasticache")
     with pytest.raises(ClientError, match="NotImplementedInSandbox"):
         client.create_cache_cluster(
             CacheClusterId="memcached", Engine="memcached", CacheNodeType="cache.t4g.small", NumCacheNodes=1
         )
     with pytest.raises(ClientError, match="NotImplementedInSandbox"):
-        client.create_replication_group(
-            ReplicationGroupId="wide", ReplicationGroupDescription="two", NumCacheClusters=2
-        )
+        client.create_replication_group(ReplicationGroupId="wide", ReplicationGroupDescription="two", NumNodeGroups=2)
+
+
+def parameter_group(served: Served, **values: str) -> str:
+    name, client = f"parameters-{next(_numbers)}", served.client("elasticache")
+    family = parameters.family()
+    client.create_cache_parameter_group(
+        CacheParameterGroupName=name, CacheParameterGroupFamily=family, Description="a test's"
+    )
+    set_parameters(served, name, **values)
+    return name
+
+
+def set_parameters(served: Served, name: str, **values: str) -> None:
+    rows = [{"ParameterName": key.replace("_", "-"), "ParameterValue": value} for key, value in values.items()]
+    served.client("elasticache").modify_cache_parameter_group(CacheParameterGroupName=name, ParameterNameValues=rows)
+
+
+def reboot(served: Served, cluster: str) -> None:
+    answer = served.client("elasticache").reboot_cache_cluster(CacheClusterId=cluster, CacheNodeIdsToReboot=["0001"])
+    assert answer["CacheCluster"]["CacheClusterStatus"] == "rebooting cluster nodes"
+    await_available(served, cluster)
+
+
+def test_a_reboot_loses_everything(served: Served) -> None:
+    """Another process answers, empty; the events say shutdown and restarted."""
+    cluster = create(served)
+    client = connected(served, cluster)
+    client.set("key", "value")
+    process = client.info("server")["process_id"]
+    reboot(served, cluster)
+    assert (client.info("server")["process_id"] != process, client.exists("key")) == (True, 0)
+    rows = served.client("elasticache").describe_events(SourceIdentifier=cluster, SourceType="cache-cluster")["Events"]
+    assert [row["Message"] for row in rows] == [
+        "Cache node 0001 restarted",
+        "Cache node 0001 shutdown",
+        "Cache cluster created",
+    ]
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_an_append_only_file_survives_a_reboot(served: Served, *, killed: bool) -> None:
+    """Where the parameter group says appendonly the data are there afterwards, also after the process's death."""
+    cluster = create(served, CacheParameterGroupName=parameter_group(served, appendonly="yes", appendfsync="always"))
+    client = connected(served, cluster)
+    client.rpush("queues:default", "job")
+    if killed:
+        os.kill(client.info("server")["process_id"], signal.SIGKILL)
+        await_status(served, cluster, "rebooting cluster nodes")
+        await_available(served, cluster)
+    else:
+        reboot(served, cluster)
+    assert client.lrange("queues:default", 0, -1) == ["job"]
+
+
+def test_parameters_are_set_on_the_running_server(served: Served) -> None:
+    """The engine's defaults, then the group's values, without a reboot; what needs one is pending until then."""
+    cluster = create(served)
+    client, policy = connected(served, cluster), "maxmemory-policy"
+    assert client.config_get(policy)[policy] == "volatile-lru"
+    group = parameter_group(served, maxmemory_policy="noeviction")
+    served.client("elasticache").modify_cache_cluster(CacheClusterId=cluster, CacheParameterGroupName=group)
+    await_config(client, policy, "noeviction")
+    set_parameters(served, group, maxmemory_policy="allkeys-lru", databases="32")
+    await_config(client, policy, "allkeys-lru")
+    await_applied(served, cluster, "pending-reboot")
+    reboot(served, cluster)
+    assert client.config_get("databases")["databases"] == "32"
+    await_applied(served, cluster, "in-sync")
+    with pytest.raises(ClientError, match="InvalidCacheParameterGroupState"):
+        served.client("elasticache").delete_cache_parameter_group(CacheParameterGroupName=group)
+    served.client("elasticache").reset_cache_parameter_group(CacheParameterGroupName=group, ResetAllParameters=True)
+    await_config(client, policy, "volatile-lru")
+
+
+def await_config(client: redis.Redis, name: str, value: str) -> None:
+    wait_until(
+        lambda: client.config_get(name)[name],
+        lambda seen: seen == value,
+        what=f"{name} {value}",
+        deadline=60,
+        longest_interval=0.05,
+    )
+
+
+def await_applied(served: Served, cluster: str, status: str) -> None:
+    wait_until(
+        lambda: described(served, cluster)["CacheParameterGroup"]["ParameterApplyStatus"],
+        lambda seen: seen == status,
+        what=f"parameters {status}",
+        deadline=60,
+        longest_interval=0.05,
+    )
+
+
+def test_a_parameter_group_is_described_with_its_own_values(served: Served) -> None:
+    """By Source user only its own; wrong names and values are refused, all or none; deleted it is gone."""
+    client, name = served.client("elasticache"), parameter_group(served, maxmemory_policy="noeviction")
+    rows = client.describe_cache_parameters(CacheParameterGroupName=name, Source="user")["Parameters"]
+    assert [(row["ParameterName"], row["ParameterValue"]) for row in rows] == [("maxmemory-policy", "noeviction")]
+    with pytest.raises(ClientError, match="InvalidParameterValue"):
+        set_parameters(served, name, appendonly="yes", maxmemory_policy="never")
+    assert client.describe_cache_parameters(CacheParameterGroupName=name, Source="user")["Parameters"] == rows
+    with pytest.raises(ClientError, match="Could not find parameter"):
+        set_parameters(served, name, port="1")
+    with pytest.raises(ClientError, match="InvalidParameterValue"):
+        set_parameters(served, "default." + parameters.family(), timeout="1")
+    client.delete_cache_parameter_group(CacheParameterGroupName=name)
+    with pytest.raises(ClientError, match="CacheParameterGroupNotFound"):
+        client.describe_cache_parameter_groups(CacheParameterGroupName=name)
+
+
+def test_a_node_that_is_not_available_cannot_reboot(served: Served) -> None:
+    """InvalidCacheClusterState; CacheClusterNotFound; and a node that there is not."""
+    client, cluster = served.client("elasticache"), create(served)
+    with pytest.raises(ClientError, match="CacheClusterNotFound"):
+        client.reboot_cache_cluster(CacheClusterId="nobody", CacheNodeIdsToReboot=["0001"])
+    with pytest.raises(ClientError, match="InvalidParameterValue"):
+        client.reboot_cache_cluster(CacheClusterId=cluster, CacheNodeIdsToReboot=["0002"])
+    client.delete_cache_cluster(CacheClusterId=cluster)
+    with pytest.raises(ClientError, match=r"InvalidCacheClusterState|CacheClusterNotFound"):
+        client.reboot_cache_cluster(CacheClusterId=cluster, CacheNodeIdsToReboot=["0001"])
+
+
+def test_events_are_of_a_source_and_a_span(served: Served) -> None:
+    """A source needs its type; none are of the future; the AWS CLI reads them in pages."""
+    client, cluster = served.client("elasticache"), create(served)
+    with pytest.raises(ClientError, match="InvalidParameterCombination"):
+        client.describe_events(SourceIdentifier=cluster)
+    later = datetime.now(UTC) + timedelta(hours=1)
+    assert client.describe_events(StartTime=later, EndTime=later + timedelta(hours=1))["Events"] == []
+    rows = served.cli_json("elasticache", "describe-events", "--duration", "60", "--page-size", "20")["Events"]
+    assert cluster in {row["SourceIdentifier"] for row in rows}

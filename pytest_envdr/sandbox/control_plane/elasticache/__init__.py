@@ -1,9 +1,13 @@
 """ElastiCache: each cluster is a real Redis, and its status is how that Redis is.
 
 Requests change `backend` (moto's objects); the `controller` steps the server behind each cluster. A node that dies is
-replaced by an empty one, as without a backup it is on AWS.
+replaced by an empty one, as without a backup it is on AWS, unless its parameter group has it keep an append-only file.
 
-Not here yet, answered 501: Memcached, more than one node a cluster or replication group, sharding, snapshots.
+A replication group is one primary and up to five replicas that really replicate it; `roles` decides which is which.
+Its endpoints are addresses of their own, at which the node in that role listens too. A failover loses what no replica
+had, as asynchronous replication does.
+
+Not here yet, answered 501: Memcached, sharding, adding replicas to a group that is there, snapshots.
 """
 
 from __future__ import annotations
@@ -28,7 +32,24 @@ FIDELITY: dict[str, Fidelity] = {
     "DescribeReplicationGroups": ACTED,
     # Their answers only say that the intent was recorded.
     **dict.fromkeys(
-        ("CreateCacheCluster", "DeleteCacheCluster", "CreateReplicationGroup", "DeleteReplicationGroup"), SIMULATED
+        (
+            "CreateCacheCluster",
+            "ModifyCacheCluster",
+            "RebootCacheCluster",
+            "DeleteCacheCluster",
+            "CreateReplicationGroup",
+            "ModifyReplicationGroup",
+            "TestFailover",
+            "DeleteReplicationGroup",
+            "CreateCacheParameterGroup",
+            "ModifyCacheParameterGroup",
+            "ResetCacheParameterGroup",
+            "DeleteCacheParameterGroup",
+            "DescribeCacheParameterGroups",
+            "DescribeCacheParameters",
+            "DescribeEvents",
+        ),
+        SIMULATED,
     ),
 }
 
@@ -42,6 +63,11 @@ def install(world: World) -> Controller:
     version()
     extend("elasticache", SandboxElastiCache)
     on_each_path("elasticache", SandboxElastiCacheResponse)
-    backend = cast("SandboxElastiCache", elasticache_backends[world.account][world.region])
+    backend = backend_of(world)
     backend.world = world
     return Controller(world, backend)
+
+
+def backend_of(world: World) -> SandboxElastiCache:
+    """What is recorded of the world's account in its Region."""
+    return cast("SandboxElastiCache", elasticache_backends[world.account][world.region])
