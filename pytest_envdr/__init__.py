@@ -19,9 +19,10 @@ The exercise:
 
 The hands:
     swaps         acts on databases, journalled, and their undoing
-    verify        two sources in, a list of differences out: databases, buckets
+    verify        two sources in, a list of differences out: databases, buckets, queue
     mariadb       connections to databases
     dumps         a database as a file: dump, load
+    jobs          an exercise's marked jobs: dispatch, ledger, queue, retry
     laravel       the application's own commands, maintenance mode
     probe         the client outside: asks at a steady rate, keeps every answer
     aws           one file a service; reads are nouns, acts are verbs and take `journal`

@@ -51,7 +51,7 @@ final class Account
             'runs' => self::rows(
                 'dr_runs',
                 $exercise,
-                ['id AS run', 'uuid', 'attempt', 'worker', 'outcome'],
+                ['dr_runs.id AS run', 'uuid', 'attempt', 'worker', 'outcome'],
                 ['started_at', 'finished_at'],
             ),
             'effects' => self::rows('dr_effects', $exercise, ['run_id AS run'], ['applied_at']),
@@ -90,7 +90,9 @@ final class Account
             $columns[] = DB::raw("UNIX_TIMESTAMP({$time}) AS {$time}");
         }
 
-        return DB::table($table)->where('exercise', $exercise)->orderBy('id')->get(['business_id AS id', ...$columns])
+        // Qualified: the alias `id` is text, and would be ordered as text.
+        return DB::table($table)->where('exercise', $exercise)->orderBy("{$table}.id")
+            ->get(['business_id AS id', ...$columns])
             ->map(static fn (stdClass $row): array => self::typed((array) $row, $times))->all();
     }
 
