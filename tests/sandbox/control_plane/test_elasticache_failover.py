@@ -19,7 +19,7 @@ from tests.sandbox.control_plane.served import Served, serving
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-REGION = "eu-south-2"
+REGION = "ca-west-1"
 FAST: dict[str, Any] = {"Delay": 0.1, "MaxAttempts": 900}
 MEGABYTE = "x" * 1_000_000
 MORE_THAN_A_SOCKET_HOLDS = 24
