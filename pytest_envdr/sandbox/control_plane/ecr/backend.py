@@ -186,7 +186,7 @@ def immutable(repository: Repository, tag: str) -> bool:
     """Whether a tag, once given, stays with its image."""
     filters = repository.image_tag_mutability_exclusion_filters or []
     excluded = any(fnmatchcase(tag, rule["filter"]) for rule in filters)
-    return str(repository.image_tag_mutability).startswith("IMMUTABLE") != excluded
+    return repository.is_tag_immutable() != excluded
 
 
 def _delete(repository: Repository, image: Image, tag: str | None) -> Ids:
