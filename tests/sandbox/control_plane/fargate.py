@@ -145,6 +145,23 @@ class Fargate:
         """A service's events, oldest first."""
         return [event["message"] for event in reversed(self.service(name)["events"])]
 
+    def history(self, name: str) -> list[dict[str, Any]]:
+        """A service's deployments in full, newest first."""
+        rows = self.ecs.list_service_deployments(cluster=CLUSTER, service=name)["serviceDeployments"]
+        arns = [row["serviceDeploymentArn"] for row in rows]
+        found = self.ecs.describe_service_deployments(serviceDeploymentArns=arns)["serviceDeployments"]
+        return [next(row for row in found if row["serviceDeploymentArn"] == arn) for arn in arns]
+
+    def ended(self, name: str, *statuses: str) -> dict[str, Any]:
+        """A service's newest deployment, once it has one of these states."""
+        return dict(until(lambda: next((one for one in self.history(name)[:1] if one["status"] in statuses), None)))
+
+    def completed(self, name: str) -> dict[str, Any]:
+        """A service's one deployment as DescribeServices has it, once its rollout is complete."""
+        self.ended(name, "SUCCESSFUL", "ROLLBACK_SUCCESSFUL")
+        rows = until(lambda: [r for r in self.service(name)["deployments"] if r["rolloutState"] == "COMPLETED"])
+        return dict(rows[0])
+
     def _wait(self, waiter: str, **what: Any) -> None:
         self.ecs.get_waiter(waiter).wait(cluster=CLUSTER, **what, WaiterConfig={"Delay": 0.05, "MaxAttempts": 600})
 
