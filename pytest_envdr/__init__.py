@@ -22,7 +22,8 @@ The hands:
     verify        two sources in, a list of differences out: databases, buckets, queue
     mariadb       connections to databases
     dumps         a database as a file: dump, load
-    jobs          an exercise's marked jobs: dispatch, ledger, queue, retry
+    jobs          an exercise's marked jobs: dispatch, ask after, retry, make again
+    ledger        what the application tells of them
     laravel       the application's own commands, maintenance mode
     probe         the client outside: asks at a steady rate, keeps every answer
     aws           one file a service; reads are nouns, acts are verbs and take `journal`

@@ -1,213 +1,195 @@
-"""An exercise's marked jobs, and what the application tells of them: its outbox, its ledger, its queue.
+"""An exercise's marked jobs: dispatched, asked after, retried and made again by the application's own commands.
 
-The commands run in a task of the workers' own; the page tells the same for less. Times are Unix seconds by the
-application's clock.
+These run in a task of the workers' own; the page tells the same for less.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+import urllib.request
 from typing import TYPE_CHECKING, Any
 
+from pytest_envdr import laravel
+from pytest_envdr.errors import Refused, WaitFailed
+from pytest_envdr.journal import Inverse
+from pytest_envdr.ledger import Ledger, Page, QueueState
+from pytest_envdr.waiting import wait_until
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-ALWAYS = -1
-"""`fails` of that many runs: it never works."""
+    from pytest_envdr.aws import Aws
+    from pytest_envdr.journal import Journal
+    from pytest_envdr.laravel import Ran
+    from pytest_envdr.stack import Queue, Service, Stack
+    from pytest_envdr.waiting import Progress
+
+PAGE_SECONDS = 10.0
+DISPATCH_SECONDS = 180.0
+"""How long it may take until marked jobs are where they are wanted, with the start of a task."""
+LOG_SECONDS = 30.0
+"""How long a line may take to be found in the log."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """A row of the outbox: what was to be done, written before the queue heard of it.
+def row(stack: Stack) -> Queue:
+    """The stack file's `[queue]`.
 
-    Attributes:
-        id: the business's own; it outlives retries, which may change the queue's.
-        kind: works, slow, fails, delayed or unique.
-        orders: what it is to do: `seconds`, `fails`, `delay`, `unique_for`, `lock`, `tries`, `timeout`.
-        uuid: the queue's id of its last dispatch; None where the queue never took it.
-        dispatches: how often the queue took it.
+    Raises:
+        StackFileError: there is none.
+        Refused: it names a service that the stack file does not have.
     """
-
-    id: str
-    kind: str
-    orders: Mapping[str, Any]
-    uuid: str | None
-    dispatches: int
-    dispatched_at: float | None
-
-    @property
-    def works(self) -> bool:
-        """Whether an effect is expected of it, if only after retries."""
-        return self.orders.get("fails") != ALWAYS
+    stack.needs("queue")
+    if stack.queue is None:
+        raise Refused("The stack file has no [queue].")
+    for word in (stack.queue.service, stack.queue.page_service):
+        if word not in stack.services:
+            raise Refused(
+                f"[queue] names a service that the stack file does not have: {word}.\nLooked at: {stack.path}\n"
+                f"To go on: name one of {', '.join(stack.services)}."
+            )
+    return stack.queue
 
 
-@dataclass(frozen=True)
-class Run:
-    """One execution. `outcome` is done, failed, repeated (the effect was there already), or None: it never ended."""
-
-    run: int
-    id: str
-    uuid: str
-    attempt: int
-    worker: str
-    outcome: str | None
-    started_at: float
-    finished_at: float | None
+def service(stack: Stack) -> Service:
+    """The service that works on the queue."""
+    return stack.services[row(stack).service]
 
 
-@dataclass(frozen=True)
-class Effect:
-    """What a job brought about, by which run."""
+def page(stack: Stack, exercise: str) -> Page:
+    """What the application's page says of an exercise.
 
-    id: str
-    run: int
-    applied_at: float
+    Raises:
+        OSError: nobody answers, or not with that page.
+        ValueError: what answers is not that page.
+    """
+    wanted = row(stack)
+    probe = stack.services[wanted.page_service].probe
+    headers = {"Host": probe.host} if probe.host else {}
+    url = f"{probe.url.rstrip('/')}{wanted.path.format(exercise=exercise)}"
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310 (the stack file's)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=PAGE_SECONDS) as answer:
+        told = json.load(answer)
+    try:
+        return Page(QueueState.of(told["queue"]), Ledger.of(told))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{url} is no page of marked jobs: {error!r}") from error
 
 
-@dataclass(frozen=True)
-class Ledger:
-    """What an exercise ordered, and what came of it, as the database has it."""
+def queue(aws: Aws, journal: Journal, exercise: str, *, progress: Progress | None = None) -> QueueState:
+    """The queue, as `dr:queue` prints it in a task of the workers' own.
 
-    jobs: tuple[Job, ...] = ()
-    runs: tuple[Run, ...] = ()
-    effects: tuple[Effect, ...] = ()
+    Raises:
+        WaitFailed: the command failed; says what it wrote.
+    """
+    return QueueState.of(_told(aws, journal, ("dr:queue", exercise), progress))
 
-    @classmethod
-    def of(cls, told: Mapping[str, Any]) -> Ledger:
-        """From what `dr:ledger` prints, or the page answers."""
-        return cls(
-            tuple(Job(**row) for row in told["outbox"]),
-            tuple(Run(**row) for row in told["runs"]),
-            tuple(Effect(**row) for row in told["effects"]),
+
+def dispatch(
+    aws: Aws,
+    journal: Journal,
+    exercise: str,
+    orders: Sequence[Mapping[str, Any]],
+    *,
+    ready: Callable[[Page], bool],
+    progress: Progress | None = None,
+) -> Page:
+    """Dispatch marked jobs, and wait until they are as wanted. Undone, they are forgotten.
+
+    Args:
+        aws: the account.
+        journal: where the forgetting is written first.
+        exercise: what marks them; not used before.
+        orders: `[{"kind": "works", "count": 2, "seconds": 5}, ...]`
+        ready: whether they are where they are wanted, such as in the hands of workers.
+        progress: told about once a second.
+
+    Raises:
+        WaitFailed: the command failed; says what it wrote.
+        WaitTimedOut: they are not in time where they are wanted.
+    """
+    wanted, worker = row(aws.stack), service(aws.stack)
+    before = {
+        "cluster": worker.cluster,
+        "service": worker.name,
+        "command": [*wanted.artisan, "dr:forget", exercise],
+        "exercise": journal.header.exercise,
+        "forgets": exercise,
+    }
+    inverse = Inverse("ecs.RunTask", before, f"no marked job of {exercise} in any place of the queue")
+    command = [*wanted.artisan, "dr:dispatch", exercise, json.dumps(list(orders))]
+    with journal.intending("laravel.Dispatch", {"exercise": exercise}, inverse=inverse):
+        begun = laravel.begin(aws, journal, worker, command)
+        failed: list[str] = []
+
+        def read() -> Page:
+            if laravel.ended(aws, begun) and (ran := laravel.ran(aws, begun)).exit_code:
+                failed.append(f"exit code {ran.exit_code}: {ran.output[-500:]}")
+            return page(aws.stack, exercise)
+
+        return wait_until(
+            read,
+            ready,
+            what=f"the marked jobs of {exercise} where they are wanted",
+            deadline=DISPATCH_SECONDS,
+            longest_interval=0.25,
+            failed=lambda _: failed[0] if failed else None,
+            tolerated=(OSError, ValueError),
+            progress=progress,
+            shown=lambda seen: f"{len(seen.ledger.jobs)} dispatched, {len(seen.ledger.runs)} runs" if seen else "",
         )
 
-    @property
-    def done(self) -> frozenset[str]:
-        """The jobs that have an effect."""
-        return frozenset(effect.id for effect in self.effects)
 
-    @property
-    def empty(self) -> bool:
-        return not (self.jobs or self.runs or self.effects)
+def retry(aws: Aws, journal: Journal, uuids: Sequence[str], *, progress: Progress | None = None) -> Ran:
+    """`queue:retry` with exactly these uuids. Its exit code tells nothing (aws-semantics 6.5): look at the queue.
 
-    def runs_of(self, job: str) -> list[Run]:
-        """A job's runs, oldest first."""
-        return [run for run in self.runs if run.id == job]
-
-
-@dataclass(frozen=True)
-class Held:
-    """A job in the queue: pending, delayed (until `at`) or reserved (back in the queue at `at`)."""
-
-    id: str
-    uuid: str | None
-    attempts: int
-    at: float | None = None
-
-
-@dataclass(frozen=True)
-class FailedJob:
-    """A row of `failed_jobs`; `reason` is the first line of its exception."""
-
-    id: str
-    uuid: str
-    failed_at: float
-    reason: str
-
-
-@dataclass(frozen=True)
-class Foreign:
-    """The failed jobs that are not the exercise's. `uuids` are the first thousand, `digest` is of all."""
-
-    count: int
-    digest: str
-    uuids: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Lock:
-    """A unique job's lock that is held. `ids`: whose; `ttl`: seconds, -1 for ever."""
-
-    key: str
-    lock: str
-    ids: tuple[str, ...]
-    ttl: int
-
-
-@dataclass(frozen=True)
-class Worker:
-    """The settings that a worker runs with: `retry_after` is the queue's, the others stand on its command line."""
-
-    task: str
-    tries: int
-    timeout: int
-    retry_after: int | None
-    sleep: float = 0.0
-    backoff: str = ""
-    connection: str = ""
-    queue: str = ""
-
-
-@dataclass(frozen=True)
-class QueueState:
-    """The queue at one moment.
-
-    Attributes:
-        at: when.
-        keys: place to name, prefix and all.
-        counts: jobs in each of the four places, whosever they are.
-        pending, delayed, reserved, failed: the exercise's.
-        foreign: failed jobs that are not.
-        locks: the exercise's that are held.
-        paused, maintenance: why workers may rightly take no job.
-        workers: those alive, with their settings.
-        cache: of its INFO: run_id, role, maxmemory_policy, aof_enabled, evicted_keys, uptime_in_seconds.
+    Raises:
+        Refused: there is none; without one Laravel retries nothing, with "all" what is not ours.
     """
-
-    at: float
-    keys: Mapping[str, str]
-    counts: Mapping[str, int]
-    pending: tuple[Held, ...]
-    delayed: tuple[Held, ...]
-    reserved: tuple[Held, ...]
-    failed: tuple[FailedJob, ...]
-    foreign: Foreign
-    locks: tuple[Lock, ...] = ()
-    paused: bool = False
-    maintenance: bool = False
-    workers: tuple[Worker, ...] = ()
-    cache: Mapping[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, told: Mapping[str, Any]) -> QueueState:
-        """From what `dr:queue` prints, or the page answers under `queue`."""
-        own, foreign = told["own"], told["foreign_failed"]
-        return cls(
-            at=told["at"],
-            keys=told["keys"],
-            counts=told["counts"],
-            pending=_held(own["pending"]),
-            delayed=_held(own["delayed"], "due_at"),
-            reserved=_held(own["reserved"], "back_at"),
-            failed=tuple(FailedJob(**row) for row in own["failed"]),
-            foreign=Foreign(foreign["count"], foreign["digest"], tuple(foreign["uuids"])),
-            locks=tuple(Lock(row["key"], row["lock"], tuple(row["ids"]), row["ttl"]) for row in told["locks"]),
-            paused=told["paused"],
-            maintenance=told["maintenance"],
-            workers=tuple(Worker(**row) for row in told["workers"]),
-            cache=told["cache"],
-        )
-
-    @property
-    def queued(self) -> frozenset[str]:
-        """The exercise's jobs that a worker will still take, or has taken."""
-        return frozenset(held.id for held in (*self.pending, *self.delayed, *self.reserved))
-
-    @property
-    def held(self) -> frozenset[str]:
-        """The exercise's jobs in any of the four places."""
-        return self.queued | {job.id for job in self.failed}
+    if not uuids or "all" in uuids:
+        raise Refused(f"Jobs are retried by their uuids only, not by {list(uuids)}.")
+    command = [*row(aws.stack).artisan, "queue:retry", *uuids]
+    return laravel.run(aws, journal, service(aws.stack), command, progress=progress)
 
 
-def _held(rows: Iterable[Mapping[str, Any]], at: str = "") -> tuple[Held, ...]:
-    return tuple(Held(row["id"], row["uuid"], row["attempts"], row.get(at)) for row in rows)
+def redispatch(aws: Aws, journal: Journal, exercise: str, *, progress: Progress | None = None) -> list[str]:
+    """Make an exercise's lost jobs again from its outbox; the ids of those that the queue took.
+
+    Raises:
+        WaitFailed: the command failed; says what it wrote.
+    """
+    told = _told(aws, journal, ("dr:redispatch", exercise), progress)
+    return [job["id"] for job in told["jobs"] if job["uuid"]]
+
+
+def _told(aws: Aws, journal: Journal, words: Sequence[str], progress: Progress | None) -> dict[str, Any]:
+    """The line of JSON that a command prints, read from its log."""
+    command = [*row(aws.stack).artisan, *words]
+    begun = laravel.begin(aws, journal, service(aws.stack), command)
+    wait_until(
+        lambda: laravel.ended(aws, begun),
+        what=f"the end of `{' '.join(command)}`",
+        deadline=laravel.COMMAND_SECONDS,
+        longest_interval=0.5,
+        progress=progress,
+    )
+    ran = wait_until(
+        lambda: laravel.ran(aws, begun),
+        lambda ran: bool(ran.exit_code) or _line(ran, words[0]) is not None,
+        what=f"the line that `{words[0]}` prints, in the log",
+        deadline=LOG_SECONDS,
+        progress=progress,
+    )
+    line = _line(ran, words[0])
+    if ran.exit_code or line is None:
+        raise WaitFailed(f"`{' '.join(command)}` ended with exit code {ran.exit_code}: {ran.output[-500:]}")
+    return line
+
+
+def _line(ran: Ran, command: str) -> dict[str, Any] | None:
+    for line in ran.output.splitlines():
+        if line.startswith('{"dr":'):
+            told: dict[str, Any] = json.loads(line)
+            if told["dr"] == command:
+                return told
+    return None

@@ -39,6 +39,16 @@ class Ran:
     task: str
 
 
+@dataclass(frozen=True)
+class Begun:
+    """A command that was started: `task` is its ARN, `container` where it runs."""
+
+    command: tuple[str, ...]
+    cluster: str
+    container: ecs_definitions.Container
+    task: str
+
+
 def run(
     aws: Aws,
     journal: Journal,
@@ -54,19 +64,40 @@ def run(
         WaitTimedOut: it did not end in time.
         AwsError: ECS could not start it.
     """
-    service = ecs.service(aws, row.name, row.cluster)
-    container = ecs_definitions.task_definition(aws, service.task_definition).containers[0]
-    task = ecs.run_task(aws, journal, service, container=container.name, command=command)
-    (ended,) = wait_until(
-        lambda: ecs.described(aws, row.cluster, [task.arn]),
-        lambda tasks: bool(tasks) and tasks[0].last_status == "STOPPED",
+    begun = begin(aws, journal, row, command)
+    wait_until(
+        lambda: ended(aws, begun),
         what=f"the end of `{' '.join(command)}`",
         deadline=deadline,
         longest_interval=1.0,
         progress=progress,
     )
-    output = _output(aws, container, ended) if ended.created_at else ""
-    return Ran(tuple(command), ended.exit_codes.get(container.name), output or ended.stopped_reason, ended.id)
+    return ran(aws, begun)
+
+
+def begin(aws: Aws, journal: Journal, row: Service, command: Sequence[str]) -> Begun:
+    """Start a command of the application in a task like the service's own, and do not wait for it.
+
+    Raises:
+        AwsError: ECS could not start it.
+    """
+    service = ecs.service(aws, row.name, row.cluster)
+    container = ecs_definitions.task_definition(aws, service.task_definition).containers[0]
+    task = ecs.run_task(aws, journal, service, container=container.name, command=command)
+    return Begun(tuple(command), row.cluster, container, task.arn)
+
+
+def ended(aws: Aws, begun: Begun) -> bool:
+    """Whether a command's task has stopped."""
+    tasks = ecs.described(aws, begun.cluster, [begun.task])
+    return bool(tasks) and tasks[0].last_status == "STOPPED"
+
+
+def ran(aws: Aws, begun: Begun) -> Ran:
+    """What became of a command whose task has stopped."""
+    (task,) = ecs.described(aws, begun.cluster, [begun.task])
+    output = _output(aws, begun.container, task) if task.created_at else ""
+    return Ran(begun.command, task.exit_codes.get(begun.container.name), output or task.stopped_reason, task.id)
 
 
 def in_maintenance(stack: Stack) -> bool:
@@ -124,9 +155,9 @@ def enter_maintenance(aws: Aws, journal: Journal, *, progress: Progress | None =
         )
 
 
-def ending_maintenance(aws: Aws, before: Mapping[str, Any]) -> dict[str, Any]:
-    """The RunTask call that ends maintenance mode, from what the journal keeps of it: with the task definition that the
-    service has by now, since the one of then may be gone."""
+def calling(aws: Aws, before: Mapping[str, Any]) -> dict[str, Any]:
+    """The RunTask call of an inverse that is a command, from what the journal keeps of it: with the task definition
+    that the service has by now, since the one of then may be gone."""
     service = ecs.service(aws, before["service"], before["cluster"])
     container = ecs_definitions.task_definition(aws, service.task_definition).containers[0]
     arguments = {

@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pytest_envdr import laravel, swaps
+from pytest_envdr import jobs, laravel, swaps
 from pytest_envdr.aws import (
     application_autoscaling,
     backup,
@@ -81,7 +81,21 @@ def _maintenance(aws: Aws, before: Mapping[str, Any]) -> Remaining:
             return NOTHING
     except OSError as error:
         raise UndoFailed(f"whether the application is in maintenance mode cannot be seen: {error}") from error
-    return Remaining((laravel.ending_maintenance(aws, before),))
+    return Remaining((laravel.calling(aws, before),))
+
+
+def _command(aws: Aws, before: Mapping[str, Any]) -> Remaining:
+    """A command of the application: that forgets marked jobs, or that ends maintenance mode."""
+    return _marked_jobs(aws, before) if "forgets" in before else _maintenance(aws, before)
+
+
+def _marked_jobs(aws: Aws, before: Mapping[str, Any]) -> Remaining:
+    """The command that takes them away, as long as the application's page shows any, or a lock or a row of theirs."""
+    try:
+        page = jobs.page(aws.stack, before["forgets"])
+    except (OSError, ValueError) as error:
+        raise UndoFailed(f"whether marked jobs of {before['forgets']} are left cannot be seen: {error}") from error
+    return NOTHING if page.empty else Remaining((laravel.calling(aws, before),))
 
 
 def _db_instance(aws: Aws, entry: Entry) -> Remaining:
@@ -253,7 +267,7 @@ UNDOS: dict[str, Callable[[Aws, Mapping[str, Any]], Remaining]] = {
     "application-autoscaling.RegisterScalableTarget": _suspended_state,
     "ec2.DeleteSecurityGroup": _security_group,
     "ecs.DeregisterTaskDefinition": _revisions,
-    "ecs.RunTask": _maintenance,
+    "ecs.RunTask": _command,
     "ecs.StopTask": _running_task,
     "ecs.UpdateService": _service,
     **{operation: partial(_database, operation) for operation in sorted(swaps.OPERATIONS)},

@@ -221,6 +221,39 @@ class DrillTenant(_Row):
     identity: str = ""
 
 
+class Queue(_Row):
+    """The workers' queue, and the application's commands about an exercise's marked jobs.
+
+    Attributes:
+        service: which service (key of `services`) works on it; the commands run in a task like its own.
+        artisan: how its commands begin.
+        page_service, path: where the application tells an exercise's ledger; `{exercise}` stands for its name.
+        long_seconds: how long a job works that is killed in its midst: longer than the container's `stopTimeout`, and
+            less than the workers' time-out.
+        short_seconds: how long one works that ends in time when its worker is stopped: less than the `stopTimeout`.
+    """
+
+    service: str = "worker"
+    artisan: tuple[str, ...] = ("php", "artisan")
+    page_service: str = "api"
+    path: str = "/dr/ledger/{exercise}"
+    long_seconds: PositiveFloat = 40
+    short_seconds: PositiveFloat = 5
+
+
+class BadDeployment(_Row):
+    """What is deployed on purpose though it is broken.
+
+    Attributes:
+        service: which service (key of `services`) it is deployed to.
+        images: kind of badness to the image that is broken in this way, as a container definition names it. What the
+            circuit breaker catches: "cannot be pulled", "exits", "unhealthy"; what it does not: "answers 500".
+    """
+
+    service: str
+    images: dict[str, str] = Field(min_length=1)
+
+
 class Credentials(_Row):
     """Static credentials; meant for an endpoint that checks none. An account uses `profile` or the environment."""
 
@@ -235,6 +268,10 @@ class Role(_Row):
     backup: str = ""
 
 
+Table = Literal["database", "backup", "maintenance", "drill_tenant", "bad_deployment", "queue"]
+"""Tables that only some scenarios need."""
+
+
 class Stack(_Row):
     """A stack file's content.
 
@@ -247,7 +284,8 @@ class Stack(_Row):
         region, standby_region: where the stack stands, and where it would be built again.
         speed: what AWS-side delays are divided by; a statement for the report.
         version: what stands behind the API, for the report.
-        database, backup, maintenance, drill_tenant: what only some scenarios need; `Stack.needs` tells what is missing.
+        database, backup, maintenance, drill_tenant, bad_deployment, queue: what only some scenarios need;
+            `Stack.needs` tells what is missing.
     """
 
     path: Path = Path("<memory>")
@@ -271,6 +309,8 @@ class Stack(_Row):
     backup: Backup | None = None
     maintenance: Maintenance | None = None
     drill_tenant: DrillTenant | None = None
+    bad_deployment: BadDeployment | None = None
+    queue: Queue | None = None
 
     @field_validator("objectives", "runbooks", "approvals")
     @classmethod
@@ -280,7 +320,7 @@ class Stack(_Row):
             raise ValueError(f"no such scenario: {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
         return rows
 
-    def needs(self, *tables: Literal["database", "backup", "maintenance", "drill_tenant"]) -> None:
+    def needs(self, *tables: Table) -> None:
         """Refuse to begin without tables that a drill reads.
 
         Raises:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_envdr.jobs import FailedJob, Held, Job, Ledger, QueueState, Worker
+    from pytest_envdr.ledger import FailedJob, Held, Job, Ledger, QueueState, Worker
 
 __all__ = ["Difference", "Kind", "check_settings", "differences"]
 

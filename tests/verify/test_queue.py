@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_envdr.jobs import Ledger, QueueState, Worker
+from pytest_envdr.ledger import Ledger, QueueState, Worker
 from pytest_envdr.sandbox import programs
 from pytest_envdr.verify.queue import Difference, check_settings, differences
 from tests.sandbox.application import running

@@ -7,6 +7,7 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pytest_envdr.sandbox.envelope import queue
 from pytest_envdr.sandbox.envelope.names import (
     CLUSTER,
     DATABASE,
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
     from pytest_envdr.sandbox.envelope.network import Network
     from pytest_envdr.sandbox.envelope.stores import Stores
 
-WORK = "php artisan queue:work redis --queue=default --sleep=0.5 --tries=3 --timeout=60"
 COMMANDS = {
-    "worker": WORK.split(),
     "scheduler": ["php", "artisan", "envelope:heartbeat"],
     "reverb": ["php", "artisan", "reverb:start"],
 }
@@ -131,7 +130,7 @@ def _task_definition(account: Account, service: Service, stores: Stores, key: st
         "name": service.word,
         "image": IMAGE,
         "essential": True,
-        "command": COMMANDS.get(service.word, SERVE),
+        "command": queue.work(account.world) if service.word == "worker" else COMMANDS.get(service.word, SERVE),
         "environment": _environment(account, service, stores, key),
         "secrets": [
             {"name": "DB_USERNAME", "valueFrom": f"{stores.secret}:username::"},
@@ -181,6 +180,7 @@ def _environment(account: Account, service: Service, stores: Stores, key: str) -
         "REDIS_HOST": stores.cache_host,
         "REDIS_PORT": str(stores.cache_port),
         "QUEUE_CONNECTION": "redis",
+        "QUEUE_RETRY_AFTER": str(queue.times(account.world).retry_after),
         "LARAVEL_STORAGE_PATH": str(account.world.storage),
     }
     return [{"name": name, "value": value} for name, value in values.items()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from pytest_envdr.sandbox.envelope import images, queue
 from pytest_envdr.sandbox.envelope.database import tenants
 from pytest_envdr.sandbox.envelope.names import (
     CLUSTER,
@@ -41,6 +42,9 @@ sees the last value for three periods before it takes missing data as breaching;
 
 database_restore: a point in time loses what was not archived yet, binary logs being archived every 5 minutes (30 s),
 and the seconds around.
+
+worker_queue_recovery: a job whose worker was killed comes back after `retry_after`, which is the application's own time
+and not divided by the speed (13 s at speed 10); where its tries are used up it then fails, and works anew when retried.
 """
 DAY = 86_400.0
 DAILY = {
@@ -53,7 +57,14 @@ ALLOWS = {"database_restore": "cutover", "single_tenant_recovery": "swap", "tena
 """What is approved beyond the scenario itself: nothing but this machine is touched."""
 IDENTITY = "SELECT JSON_VALUE(value, '$.slug') FROM settings WHERE name = 'company'"
 """Whose a tenant's database is, by a row of its own."""
-DECLARED_WRITES = ("dr_heartbeat", "dr_probe", "dr_jobs", "failed_jobs")
+BAD_IMAGES = {
+    "cannot be pulled": images.NOT_THERE,
+    "exits": "exits",
+    "unhealthy": "unhealthy",
+    "answers 500": "answers-500",
+}
+"""Kind of badness to the tag of the image."""
+DECLARED_WRITES = ("dr_heartbeat", "dr_probe", "dr_jobs", "dr_outbox", "dr_runs", "dr_effects", "failed_jobs")
 """What the application writes to while a drill runs."""
 ALARM_SECONDS = 300
 """How long a fault may stay unnoticed, in AWS's seconds: three periods of the alarm with the last value still in sight,
@@ -63,6 +74,7 @@ RUNBOOKS = {
     "database_restore": "docs/backup-restore-runbook.md",
     "single_tenant_recovery": "docs/single-tenant-recovery.md",
     "tenant_bucket_recovery": "docs/tenant-bucket-recovery.md",
+    "worker_queue_recovery": "docs/worker-queue-recovery.md",
     "bad_deployment_rollback": "docs/deployment-guide.md",
 }
 ROLES = {
@@ -125,6 +137,9 @@ def _data(world: World, count: int) -> list[str]:
         *_table("database.heartbeat", {"table": "dr_heartbeat"}),
         *_table("backup", {"vault": PREFIX, "plan": f"{PREFIX}-daily", "role": role}),
         *_table("maintenance", {"service": "api", "path": "/api/tenants"}),
+        *_table("bad_deployment", {"service": "api"}),
+        *_table("bad_deployment.images", {kind: images.reference(tag) for kind, tag in BAD_IMAGES.items()}),
+        *_table("queue", {"long_seconds": queue.times(world).long, "short_seconds": queue.times(world).short}),
         *_table("drill_tenant", {"slug": tenants(count)[-1].slug, "page": "/t/{slug}/orders", "identity": IDENTITY}),
     ]
 
