@@ -240,13 +240,14 @@ def test_bad_requests_are_refused(served: Served) -> None:
         project(served, "foreign", "", serviceRole="arn:aws:iam::999999999999:role/x")
     assert code_of(refused) == "InvalidInputException"
     elsewhere = {"source": {"type": "GITHUB", "location": "https://example.test"}}
-    for missing, asked in (
+    unbuilt: list[tuple[Any, dict[str, Any]]] = [
         (partial(project, served, "github", ""), elsewhere),
         (client.start_build, {"projectName": "taken", "privilegedModeOverride": True}),
         (client.list_report_groups, {}),
-    ):
+    ]
+    for missing, wanted in unbuilt:
         with pytest.raises(ClientError) as refused:
-            missing(**asked)
+            missing(**wanted)
         assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
     assert client.batch_get_builds(ids=["nobody:1"])["buildsNotFound"] == ["nobody:1"]
     assert client.batch_get_projects(names=["taken", "x"])["projectsNotFound"] == ["x"]

@@ -136,7 +136,7 @@ class SandboxCodeBuild(CodeBuildBackend):
         name: str,
         pipeline: str,
         origin: Origin,
-        destination: Destination,
+        destination: Destination | None,
         *,
         revision: str,
         variables: Iterable[Mapping[str, str]] = (),
