@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pytest_envdr.drills import Drill
     from pytest_envdr.drills.buckets import TenantBucketCopy
     from pytest_envdr.drills.databases import RestoredDatabase
+    from pytest_envdr.drills.deployments import BadDeployment
+    from pytest_envdr.drills.queues import StoppedWorker
     from pytest_envdr.drills.services import CrashedService, StoppedService
     from pytest_envdr.drills.tenants import RecoveredTenant
     from pytest_envdr.exercise import Exercise
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "approved_cutover",
     "aws",
+    "bad_deployment",
     "crashed_ecs_service",
     "drill",
     "ecs_service",
@@ -35,6 +38,7 @@ __all__ = [
     "restored_rds",
     "stack",
     "stopped_ecs_service",
+    "stopped_worker",
     "tenant_bucket_copy",
 ]
 
@@ -121,6 +125,25 @@ def stopped_ecs_service(exercise: Exercise, drill: Drill, ecs_service: Service) 
 
 
 @pytest.fixture
+def bad_deployment(request: pytest.FixtureRequest, exercise: Exercise, drill: Drill) -> Iterator[BadDeployment]:
+    """The stack's service for bad deployments, to which a broken image was deployed, with a client outside.
+
+    The test says how it is broken: `@pytest.mark.parametrize("bad_deployment", ["exits"], indirect=True)`; the stack
+    file names the images, in `[bad_deployment.images]`.
+
+    Broken: a revision with that image is registered and deployed. Put back: the service runs the revision of before,
+    and the broken one is deregistered.
+    """
+    from pytest_envdr.drills import deployments  # noqa: PLC0415 (a run without drills needs no boto3)
+
+    with running.outcomes():
+        exercise.check_approval("bad_deployment_rollback")
+        kind = str(request.param)
+        with deployments.deployed_badly(exercise.aws, exercise.journal, drill, kind=kind) as deployment:
+            yield deployment
+
+
+@pytest.fixture
 def restore_source(request: pytest.FixtureRequest) -> str:
     """What the database is restored from: "automated", "manual", "point-in-time" or "backup". The test runs once for
     each, or for those of `--envdr-restore-from`.
@@ -197,3 +220,22 @@ def tenant_bucket_copy(request: pytest.FixtureRequest, exercise: Exercise, drill
         limit = exercise.copy_limit
         with buckets.copied(aws, journal, drill, bucket, damage=damage, source=source, copy_limit=limit) as copy:
             yield copy
+
+
+@pytest.fixture
+def stopped_worker(request: pytest.FixtureRequest, exercise: Exercise, drill: Drill) -> Iterator[StoppedWorker]:
+    """The queue's workers, stopped while they had marked jobs in hand and others were pending, delayed or failing.
+
+    The test says how: `@pytest.mark.parametrize("stopped_worker", ["killed"], indirect=True)`, or "stopped" (in good
+    order), or "all stopped" (the service taken down).
+
+    Broken: the workers' tasks, or the desired count, auto scaling suspended. Created: marked jobs, with an outbox and a
+    ledger in the central database. Put back: the desired count, then auto scaling; marked jobs go from all places of
+    the queue, with their locks and rows, and nothing else does.
+    """
+    from pytest_envdr.drills import queues  # noqa: PLC0415 (a run without drills needs no boto3)
+
+    with running.outcomes():
+        exercise.check_approval("worker_queue_recovery")
+        with queues.stopped(exercise.aws, exercise.journal, drill, how=request.param) as worker:
+            yield worker

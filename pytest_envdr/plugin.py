@@ -11,6 +11,7 @@ from pytest_envdr import collection, running
 from pytest_envdr.fixtures import (  # noqa: F401 (pytest finds a plugin's fixtures in its namespace)
     approved_cutover,
     aws,
+    bad_deployment,
     crashed_ecs_service,
     drill,
     ecs_service,

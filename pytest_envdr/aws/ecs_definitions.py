@@ -34,6 +34,7 @@ TAKEN = (
     "enableFaultInjection",
 )
 """What of a task definition RegisterTaskDefinition takes again."""
+NOTHING: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,31 @@ def task_definition(aws: Aws, arn: str) -> TaskDefinition:
     )
 
 
-def register_revision(aws: Aws, journal: Journal, like: str, *, environment: Mapping[str, str]) -> str:
-    """Register a revision like another one (its ARN), in which these variables say otherwise wherever they are set;
-    its ARN. It is deployed nowhere yet."""
+def register_revision(
+    aws: Aws,
+    journal: Journal,
+    like: str,
+    *,
+    environment: Mapping[str, str] = NOTHING,
+    images: Mapping[str, str] = NOTHING,
+) -> str:
+    """Register a revision like another one (its ARN); its ARN. It is deployed nowhere yet.
+
+    Args:
+        aws: the account.
+        journal: where its deregistration is written first.
+        like: the revision that all else is taken from.
+        environment: variables that say otherwise wherever they are set.
+        images: container to the image that it runs instead.
+    """
     row = _described(aws, like)
     definition = {key: row[key] for key in TAKEN if row.get(key)}
     definition["containerDefinitions"] = [
-        {**container, "environment": _replaced(container.get("environment", []), environment)}
+        {
+            **container,
+            "environment": _replaced(container.get("environment", []), environment),
+            "image": images.get(container["name"], container["image"]),
+        }
         for container in row["containerDefinitions"]
     ]
     exercise, family = journal.header.exercise, row["family"]

@@ -8,6 +8,7 @@ unbroken row of good answers to a client outside, with the same tasks throughout
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_envdr.aws import ecs
@@ -18,6 +19,8 @@ from pytest_envdr.probe import samples
 from pytest_envdr.timeline import Mark
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_envdr.aws import Aws
     from pytest_envdr.drills import Drill
     from pytest_envdr.drills.subject import Subject
@@ -58,6 +61,19 @@ def hold_seconds(rto_seconds: float) -> float:
     return max(SHORTEST_HOLD_SECONDS, rto_seconds / HOLD_SHARE)
 
 
+@dataclass(frozen=True)
+class Criteria:
+    """What a service's way back is judged by, given its tasks.
+
+    Attributes:
+        missing: what ECS and the load balancer still lack, or "".
+        floor: the monotonic instant before which no answer proves anything.
+    """
+
+    missing: Callable[[list[ecs.Task]], str]
+    floor: Callable[[list[ecs.Task]], float]
+
+
 @dataclass
 class _Holding:
     """The state of one wait: since when all has been true, with which tasks, and how often it was not after all."""
@@ -81,28 +97,32 @@ class _Holding:
         return ""
 
 
-def wait_until_recovered(aws: Aws, drill: Drill, before: Subject, probe: Probe, *, fault: float) -> Recovery:
+def wait_until_recovered(
+    aws: Aws, drill: Drill, before: Subject, probe: Probe, *, fault: float, criteria: Criteria | None = None
+) -> Recovery:
     """Wait until a service is back and it held; marks RECOVERED and VERIFIED.
 
     Args:
         aws: read only.
         drill: whose objective says how long to wait, and for how long it must hold.
-        before: the service as it was; none of its tasks counts.
+        before: the service as it was.
         probe: the client outside.
         fault: the monotonic instant of the fault.
+        criteria: what else counts as back than other tasks in the place of all that were there before.
 
     Raises:
         WaitTimedOut: it did not come back, or did not hold; a finding says which.
     """
     hold = hold_seconds(drill.rto_seconds)
     deadline = PATIENCE * drill.rto_seconds + hold
+    judged = criteria or Criteria(partial(_not_back, aws, before), partial(_floor, aws, drill, before, fault))
     holding = _Holding()
     rows: list[list[Sample]] = []
 
     def read() -> str:
         tasks = ecs.tasks(aws, before.row.cluster, before.row.name)
-        reason = _not_back(aws, before, tasks)
-        row = samples.row(probe.samples, since=_floor(aws, drill, before, tasks, fault)) if not reason else []
+        reason = judged.missing(tasks)
+        row = samples.row(probe.samples, since=judged.floor(tasks)) if not reason else []
         reason = reason or _unanswered(probe.samples, row, holding.since)
         rows[:] = [row]
         now = drill.clock.monotonic()
@@ -122,19 +142,24 @@ def wait_until_recovered(aws: Aws, drill: Drill, before: Subject, probe: Probe, 
 
 
 def _not_back(aws: Aws, before: Subject, tasks: list[ecs.Task]) -> str:
-    """What ECS and the load balancer still lack, or ""."""
+    """What ECS and the load balancer still lack for all tasks to be new ones, or ""."""
+    if reason := not_steady(aws, before, tasks):
+        return reason
+    return "a task from before still counts" if before.task_ids & {task.id for task in tasks} else ""
+
+
+def not_steady(aws: Aws, before: Subject, tasks: list[ecs.Task]) -> str:
+    """What ECS and the load balancer still lack for as many tasks as before, whichever, to carry the service; or ""."""
     service = ecs.service(aws, before.row.name, before.row.cluster)
     if service.desired != before.service.desired:
         return f"its desired count is {service.desired}, and was {before.service.desired}"
     if reason := unsteady(aws, service):
         return reason
-    if before.task_ids & {task.id for task in tasks}:
-        return "a task from before still counts"
     starting = [task for task in tasks if task.last_status != "RUNNING"]
     return f"task {starting[0].id} is {starting[0].last_status}" if starting else ""
 
 
-def _floor(aws: Aws, drill: Drill, before: Subject, tasks: list[ecs.Task], fault: float) -> float:
+def _floor(aws: Aws, drill: Drill, before: Subject, fault: float, tasks: list[ecs.Task]) -> float:
     """Answers that were asked for before this instant prove nothing: the last old task was not gone yet, or no new
     one had started."""
     stamps = [task.started_at for task in tasks if task.started_at]

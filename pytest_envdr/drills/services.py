@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 
 from pytest_envdr import undo
 from pytest_envdr.aws import application_autoscaling, ecs
-from pytest_envdr.drills import alarms, outage, recovery
+from pytest_envdr.drills import alarms, client, outage, recovery
 from pytest_envdr.drills.subject import SETTLE_SECONDS, Subject, check_fit, subject
-from pytest_envdr.errors import Refused, UndoFailed, WaitTimedOut
-from pytest_envdr.probe import Probe, check_for, samples
+from pytest_envdr.errors import UndoFailed
 from pytest_envdr.timeline import Mark, Phase
 
 if TYPE_CHECKING:
@@ -27,13 +26,11 @@ if TYPE_CHECKING:
     from pytest_envdr.drills.outage import Seen
     from pytest_envdr.drills.recovery import Recovery
     from pytest_envdr.journal import Journal
-    from pytest_envdr.probe import Sample
+    from pytest_envdr.probe import Probe
     from pytest_envdr.stack import Service
 
 __all__ = ["CrashedService", "StoppedService", "crashed", "stopped"]
 
-BASELINE_SECONDS = 30.0
-"""How long a service may take to answer well before anything is touched."""
 REPLACED_SECONDS = 60.0
 """How long ECS's scheduler may take to start the first task in the place of those that were stopped."""
 
@@ -81,8 +78,8 @@ def crashed(
     with ExitStack() as held:
         with drill.phase(Phase.KICK_OFF):
             before = check_fit(aws, drill, row, settle_seconds=settle_seconds)
-            probe = held.enter_context(_client(drill, row))
-            _await_baseline(drill, probe, row)
+            probe = held.enter_context(client.asking(drill, row))
+            client.await_baseline(drill, probe, row)
         with drill.phase(Phase.TRIGGER):
             fault = drill.mark(Mark.FAULT).clock
             for task in before.tasks:
@@ -111,8 +108,8 @@ def stopped(
         with drill.phase(Phase.KICK_OFF):
             before = check_fit(aws, drill, row, settle_seconds=settle_seconds)
             _check_alarms(aws, drill, row, settle_seconds)
-            probe = held.enter_context(_client(drill, row))
-            _await_baseline(drill, probe, row)
+            probe = held.enter_context(client.asking(drill, row))
+            client.await_baseline(drill, probe, row)
             held.enter_context(_put_back(aws, journal, drill, before))
             watch = alarms.listen(aws, journal, aws.stack.notifications.topic, row.alarms)
         with drill.phase(Phase.TRIGGER):
@@ -135,45 +132,6 @@ def _check_alarms(aws: Aws, drill: Drill, row: Service, settle_seconds: float) -
     for finding in findings:
         drill.finding(finding)
     alarms.check_quiet(aws, drill, row.alarms, settle_seconds=settle_seconds)
-
-
-@contextmanager
-def _client(drill: Drill, row: Service) -> Iterator[Probe]:
-    """The client outside, each of its answers told to the evidence."""
-
-    def tell(sample: Sample) -> None:
-        answer = sample.answer
-        drill.add(
-            "probe",
-            clock=sample.sent,
-            ok=answer.ok,
-            status=answer.status,
-            error=answer.error,
-            milliseconds=round(sample.seconds * 1000, 1),
-            value_ok=answer.value_ok,
-        )
-
-    with Probe(check_for(row.probe), sink=tell) as probe:
-        yield probe
-
-
-def _await_baseline(drill: Drill, probe: Probe, row: Service) -> None:
-    """A service that does not answer well before cannot be seen to recover."""
-    began = drill.clock.monotonic()
-    try:
-        drill.wait_until(
-            lambda: sum(sample.answer.proof for sample in samples.row(probe.samples, since=began)),
-            lambda proofs: proofs >= recovery.PROOFS,
-            what=f"{recovery.PROOFS} good answers of {row.name} in a row",
-            deadline=BASELINE_SECONDS,
-            longest_interval=0.5,
-        )
-    except WaitTimedOut as error:
-        lost = samples.outage(probe.samples, since=began)
-        raise Refused(
-            f"Nothing was touched: {row.name} does not answer a client before the drill either: {lost.failures}.\n"
-            f"Looked at: {row.probe.kind} probe, {row.probe.url}{row.probe.path}\nTo go on: mend the service."
-        ) from error
 
 
 def _take_down(aws: Aws, journal: Journal, drill: Drill, before: Subject) -> float:

@@ -58,10 +58,10 @@ ALLOWS = {"database_restore": "cutover", "single_tenant_recovery": "swap", "tena
 IDENTITY = "SELECT JSON_VALUE(value, '$.slug') FROM settings WHERE name = 'company'"
 """Whose a tenant's database is, by a row of its own."""
 BAD_IMAGES = {
-    "cannot be pulled": images.NOT_THERE,
+    "cannot-be-pulled": images.NOT_THERE,
     "exits": "exits",
     "unhealthy": "unhealthy",
-    "answers 500": "answers-500",
+    "answers-500": "answers-500",
 }
 """Kind of badness to the tag of the image."""
 DECLARED_WRITES = ("dr_heartbeat", "dr_probe", "dr_jobs", "dr_outbox", "dr_runs", "dr_effects", "failed_jobs")

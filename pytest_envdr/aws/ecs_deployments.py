@@ -1,0 +1,112 @@
+"""ECS: what became of a change of a service, by service deployment: when it began, what ended it, what was rolled back.
+
+`describe_services` forgets a deployment that was rolled back, and its counts and task definition then look like success
+(aws-semantics 5.2, 5.3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from pytest_envdr.aws import Aws
+    from pytest_envdr.aws.ecs import Service
+
+ENDED = ("SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED")
+PAGE = 20
+"""How many DescribeServiceDeployments takes, and how many of the newest are looked at."""
+
+
+@dataclass(frozen=True)
+class Breaker:
+    """The circuit breaker's view. `status` is TRIGGERED, MONITORING, MONITORING_COMPLETE or DISABLED."""
+
+    status: str
+    failures: int
+    threshold: int
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """A deployment's way back: why, since when, to which service revision (its ARN)."""
+
+    reason: str
+    started_at: datetime | None
+    revision: str
+
+
+@dataclass(frozen=True)
+class ServiceDeployment:
+    """One change of a service.
+
+    Attributes:
+        status: PENDING, IN_PROGRESS, STOP_REQUESTED, STOPPED, SUCCESSFUL, ROLLBACK_REQUESTED, ROLLBACK_IN_PROGRESS,
+            ROLLBACK_SUCCESSFUL or ROLLBACK_FAILED.
+        revision: the service revision (its ARN) that it was to bring.
+        alarms: deployment alarms that fired.
+        rollback: None where it was not rolled back.
+    """
+
+    arn: str
+    status: str
+    reason: str
+    revision: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    breaker: Breaker
+    alarms: tuple[str, ...]
+    rollback: Rollback | None
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED
+
+
+def deployment_of(aws: Aws, service: Service, task_definition: str, *, since: datetime) -> ServiceDeployment | None:
+    """The newest change of a service, created from `since` on, that was to bring a task definition (its ARN)."""
+    what = f"The deployments of service {service.name} cannot be read"
+    listed = aws.call(
+        "ecs.ListServiceDeployments",
+        what=what,
+        cluster=service.cluster,
+        service=service.name,
+        createdAt={"after": since},
+        maxResults=PAGE,
+    )["serviceDeployments"]
+    arns = [row["serviceDeploymentArn"] for row in listed]
+    if not arns:
+        return None
+    rows = aws.call("ecs.DescribeServiceDeployments", what=what, serviceDeploymentArns=arns)["serviceDeployments"]
+    told = sorted(map(_service_deployment, rows), key=lambda one: one.created_at, reverse=True)
+    return next((one for one in told if task_definition_of(aws, one.revision) == task_definition), None)
+
+
+def task_definition_of(aws: Aws, revision: str) -> str:
+    """The task definition (its ARN) of a service revision."""
+    what = f"Service revision {revision.rpartition('/')[2]} cannot be read"
+    rows = aws.call("ecs.DescribeServiceRevisions", what=what, serviceRevisionArns=[revision])["serviceRevisions"]
+    return str(rows[0]["taskDefinition"]) if rows else ""
+
+
+def _service_deployment(row: Mapping[str, Any]) -> ServiceDeployment:
+    breaker = row.get("deploymentCircuitBreaker", {})
+    rollback = row.get("rollback")
+    return ServiceDeployment(
+        arn=row["serviceDeploymentArn"],
+        status=row["status"],
+        reason=row.get("statusReason", ""),
+        revision=row.get("targetServiceRevision", {}).get("arn", ""),
+        created_at=row["createdAt"],
+        started_at=row.get("startedAt"),
+        finished_at=row.get("finishedAt"),
+        breaker=Breaker(breaker.get("status", "DISABLED"), breaker.get("failureCount", 0), breaker.get("threshold", 0)),
+        alarms=tuple(row.get("alarms", {}).get("triggeredAlarmNames", [])),
+        rollback=Rollback(rollback.get("reason", ""), rollback.get("startedAt"), rollback.get("serviceRevisionArn", ""))
+        if rollback
+        else None,
+    )

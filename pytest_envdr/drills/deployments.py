@@ -1,0 +1,166 @@
+"""A broken image, deployed on purpose, and the way back: by ECS's circuit breaker, or by hand where that sees nothing.
+
+What became of a deployment is told by its id and its service deployment, never by counts (aws-semantics 5.2, 5.3).
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pytest_envdr import undo
+from pytest_envdr.aws import ecs, ecs_definitions
+from pytest_envdr.drills import client, recovery, releases, rollbacks
+from pytest_envdr.drills.subject import SETTLE_SECONDS, check_fit
+from pytest_envdr.errors import Refused, UndoFailed
+from pytest_envdr.timeline import Mark, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pytest_envdr.aws import Aws
+    from pytest_envdr.aws.ecs_deployments import ServiceDeployment
+    from pytest_envdr.drills import Drill
+    from pytest_envdr.drills.recovery import Recovery
+    from pytest_envdr.drills.releases import Release
+    from pytest_envdr.journal import Journal
+    from pytest_envdr.probe import Probe
+    from pytest_envdr.stack import BadDeployment as Declared
+
+__all__ = ["BadDeployment", "deployed_badly", "image_of"]
+
+
+@dataclass(frozen=True)
+class BadDeployment:
+    """A service that a broken image was deployed to.
+
+    `wait_until_rolled_back` returns what ECS made of the deployment by itself, `wait_until_seen` when clients suffer
+    from it, `roll_back` deploys the revision of before, and `wait_until_recovered` returns when the service is back
+    with exactly what it ran before, and it held.
+
+    Attributes:
+        name: the service.
+        kind: how the image is broken.
+        release: what ran before.
+        revision: the broken task definition (its ARN).
+        probe: the client outside.
+    """
+
+    name: str
+    kind: str
+    release: Release
+    revision: str
+    probe: Probe
+    wait_until_rolled_back: Callable[[], ServiceDeployment | None]
+    wait_until_seen: Callable[[], float]
+    roll_back: Callable[[], None]
+    wait_until_recovered: Callable[[], Recovery]
+
+
+def image_of(declared: Declared, kind: str) -> str:
+    """The image that is broken in a way.
+
+    Raises:
+        Refused: the stack file names none.
+    """
+    if kind not in declared.images:
+        raise Refused(
+            f"Nothing was touched: the stack file names no image of which one can say: {kind}.\n"
+            f"Looked at: [bad_deployment.images], which has {', '.join(declared.images)}\n"
+            "To go on: push one that is broken in that way, and name it there."
+        )
+    return declared.images[kind]
+
+
+@contextmanager
+def deployed_badly(
+    aws: Aws, journal: Journal, drill: Drill, *, kind: str, settle_seconds: float = SETTLE_SECONDS
+) -> Iterator[BadDeployment]:
+    """Deploy the stack's image that is broken in a way, straight to the service. On leaving, however it is left, the
+    service runs the revision of before, and the broken one is deregistered.
+
+    Raises:
+        Refused: the service is not fit, or there is no way back; nothing was touched.
+        UndoFailed: on leaving, the state before could not be brought back.
+    """
+    aws.stack.needs("bad_deployment")
+    declared = aws.stack.bad_deployment
+    if declared is None:  # for the type checker: `needs` refused it
+        raise Refused("There is no [bad_deployment] in the stack file.")
+    row, image = aws.stack.services[declared.service], image_of(declared, kind)
+    with ExitStack() as held:
+        with drill.phase(Phase.KICK_OFF):
+            release = releases.check_way_back(aws, drill, check_fit(aws, drill, row, settle_seconds=settle_seconds))
+            probe = held.enter_context(client.asking(drill, row))
+            client.await_baseline(drill, probe, row)
+            held.enter_context(_put_back(aws, journal, drill, release))
+            revision = _broken(aws, journal, release, image)
+        with drill.phase(Phase.TRIGGER):
+            drill.note(f"{image} ({kind}) is deployed to {row.name} as {revision.rpartition('/')[2]}")
+            fault = drill.mark(Mark.FAULT)
+            deployed = ecs.set_task_definition(aws, journal, release.before.service, revision)
+        watched = rollbacks.Watched(release, revision, deployed.primary.id if deployed.primary else "", fault)
+        yield BadDeployment(
+            row.name,
+            kind,
+            release,
+            revision,
+            probe,
+            partial(rollbacks.wait_until_rolled_back, aws, drill, watched),
+            partial(rollbacks.wait_until_seen, aws, drill, watched, probe),
+            partial(_roll_back, aws, journal, drill),
+            partial(_wait_until_recovered, aws, drill, watched, probe),
+        )
+
+
+def _broken(aws: Aws, journal: Journal, release: Release, image: str) -> str:
+    """A revision like the one that runs, with the broken image in its essential container."""
+    like = release.before.service.task_definition
+    container = ecs_definitions.task_definition(aws, like).containers[0].name
+    return ecs_definitions.register_revision(aws, journal, like, images={container: image})
+
+
+def _roll_back(aws: Aws, journal: Journal, drill: Drill) -> None:
+    """By hand: the revision of before, named in full. Its family alone would mean the newest one: the broken one."""
+    drill.mark("roll back by hand")
+    for entry in reversed(journal.owed()):
+        if entry.act == "ecs.UpdateService":
+            undo.reverse(aws, journal, entry)
+
+
+def _wait_until_recovered(aws: Aws, drill: Drill, watched: rollbacks.Watched, probe: Probe) -> Recovery:
+    """The service as before; then whether it ever had too few tasks."""
+    judged = recovery.Criteria(
+        partial(releases.missing, aws, watched.release), partial(rollbacks.floor, aws, drill, watched)
+    )
+    before = watched.release.before
+    recovered = recovery.wait_until_recovered(aws, drill, before, probe, fault=watched.fault.clock, criteria=judged)
+    for finding in rollbacks.check_minimum(aws, drill, watched):
+        drill.finding(finding)
+    return recovered
+
+
+@contextmanager
+def _put_back(aws: Aws, journal: Journal, drill: Drill, release: Release) -> Iterator[None]:
+    """All that is owed, in reverse order, however the block ends; then look whether all is as before."""
+    try:
+        yield
+    finally:
+        undo.replay(aws, journal, lambda undone: drill.note(f"{undone.entry.inverse.restores}: {undone.how}"))
+        _check_as_before(aws, drill, release)
+
+
+def _check_as_before(aws: Aws, drill: Drill, release: Release) -> None:
+    """The revision of before is what is deployed, and no broken one can be deployed by its family's name."""
+    before = release.before
+    service = ecs.service(aws, before.row.name, before.row.cluster)
+    if service.task_definition != before.service.task_definition:
+        raise UndoFailed(
+            f"{service.name} is not as before: it runs {service.task_definition}, "
+            f"and ran {before.service.task_definition}."
+        )
+    family = ecs_definitions.task_definition(aws, service.task_definition).family
+    if newer := ecs_definitions.revisions_of(aws, family, exercise=drill.exercise_id):
+        raise UndoFailed(f"The broken revision {newer[0]} is still ACTIVE: the next deployment by name would take it.")

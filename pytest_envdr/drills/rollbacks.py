@@ -1,0 +1,171 @@
+"""What became of a bad deployment: who noticed it, when, and what went back by itself."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from pytest_envdr.aws import ecs, ecs_deployments
+from pytest_envdr.drills import Finding
+from pytest_envdr.drills.outage import FAILURES
+from pytest_envdr.drills.recovery import PATIENCE
+from pytest_envdr.errors import WaitTimedOut
+from pytest_envdr.probe import samples
+from pytest_envdr.timeline import Mark
+
+if TYPE_CHECKING:
+    from pytest_envdr.aws import Aws
+    from pytest_envdr.aws.ecs_deployments import ServiceDeployment
+    from pytest_envdr.drills import Drill
+    from pytest_envdr.drills.releases import Release
+    from pytest_envdr.probe import Probe
+    from pytest_envdr.timeline import Entry
+
+SKEW = timedelta(seconds=60)
+"""How far AWS's clock may be from this machine's; the revision is the drill's own, so no other deployment has it."""
+COLUMNS = ("status", "why", "failures", "of", "noticed after", "ended after")
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A bad deployment: what ran before, the broken revision (its ARN), the deployment's id, and the fault."""
+
+    release: Release
+    revision: str
+    deployment: str
+    fault: Entry
+
+
+def wait_until_rolled_back(aws: Aws, drill: Drill, watched: Watched) -> ServiceDeployment | None:
+    """Until ECS has ended the deployment; marks SEEN when it began to roll back, by its own time stamp.
+
+    Returns what it came to; None where ECS tells of no such deployment. That it was not rolled back is a finding, and
+    no exception: how the service recovers is still to be learnt.
+    """
+    deadline = PATIENCE * drill.rto_seconds
+    told: list[ServiceDeployment | None] = [None]
+
+    def read() -> str:
+        told[0] = now = _state(aws, watched)
+        if now and now.rollback and now.rollback.started_at and drill.marked(Mark.SEEN) is None:
+            drill.mark(Mark.SEEN, clock=drill.clock.reading(now.rollback.started_at), by=_by(now))
+        return "" if now and now.ended else f"{now.status if now else 'not listed yet'}{_count(now)}"
+
+    try:
+        drill.wait_until(
+            read, lambda left: not left, what="ECS ending the deployment", deadline=deadline, longest_interval=0.5
+        )
+    except WaitTimedOut:
+        drill.note(f"after {deadline:g} s ECS has not ended the deployment")
+    _tell(drill, watched, told[0])
+    for finding in _check_rolled_back(aws, watched, told[0]):
+        drill.finding(finding)
+    return told[0]
+
+
+def wait_until_seen(aws: Aws, drill: Drill, watched: Watched, probe: Probe) -> float:
+    """Until clients get no good answer any more, which the circuit breaker does not look at; marks SEEN. Seconds from
+    the fault."""
+    drill.wait_until(
+        lambda: len(samples.trailing_failures(probe.samples, since=watched.fault.clock)),
+        lambda failures: failures >= FAILURES,
+        what=f"{FAILURES} failures in a row at a client",
+        deadline=PATIENCE * drill.rto_seconds,
+        longest_interval=0.5,
+    )
+    failed = samples.trailing_failures(probe.samples, since=watched.fault.clock)
+    seen = drill.mark(Mark.SEEN, clock=failed[FAILURES - 1].ended, by="a client")
+    _tell(drill, watched, _state(aws, watched))
+    return seen.clock - watched.fault.clock
+
+
+def floor(aws: Aws, drill: Drill, watched: Watched, _: list[ecs.Task]) -> float:
+    """Before the last broken task was gone and the rollback had ended, an answer proves nothing."""
+    row, state = watched.release.before.row, _state(aws, watched)
+    broken = [task for task in ecs.tasks(aws, row.cluster, row.name, status="STOPPED") if _broken(task, watched)]
+    stamps = [task.execution_stopped_at or task.stopped_at for task in broken]
+    if state is not None and state.rollback is not None:
+        stamps.append(state.finished_at)
+    return max([watched.fault.clock, *(drill.clock.reading(at) for at in stamps if at)])
+
+
+def check_minimum(aws: Aws, drill: Drill, watched: Watched) -> list[Finding]:
+    """Whether ECS took tasks of before away while it tried the broken ones, by its own time stamps."""
+    before = watched.release.before
+    state = _state(aws, watched)
+    if state is None or state.rollback is None:
+        return []  # it passed for good: then the old tasks had to go
+    now = ecs.described(aws, before.row.cluster, [task.arn for task in before.tasks])
+    left = len(before.tasks) - sum(1 for task in now if task.stopping_at and task.stopping_at >= watched.fault.at)
+    wanted = math.ceil(before.service.desired * before.service.minimum_percent / 100)
+    drill.note(f"{left} of {len(before.tasks)} tasks of before served throughout; at least {wanted} had to")
+    if left >= wanted:
+        return []
+    return [
+        Finding(
+            "deployment.below-minimum",
+            "failure",
+            f"of {before.row.name} only {left} tasks of before were left, and {wanted} had to be",
+            f"minimumHealthyPercent {before.service.minimum_percent}, desired count {before.service.desired}",
+        )
+    ]
+
+
+def _state(aws: Aws, watched: Watched) -> ServiceDeployment | None:
+    service = watched.release.before.service
+    return ecs_deployments.deployment_of(aws, service, watched.revision, since=watched.fault.at - SKEW)
+
+
+def _broken(task: ecs.Task, watched: Watched) -> bool:
+    return task.task_definition == watched.revision
+
+
+def _by(state: ServiceDeployment) -> str:
+    return f"alarm {', '.join(state.alarms)}" if state.alarms else "the circuit breaker"
+
+
+def _count(state: ServiceDeployment | None) -> str:
+    return f" ({state.breaker.failures} of {state.breaker.threshold} failures)" if state else ""
+
+
+def _tell(drill: Drill, watched: Watched, state: ServiceDeployment | None) -> None:
+    """What ECS says of the deployment, as a table and at its instants."""
+    if state is None:
+        return
+    rollback, breaker = state.rollback, state.breaker
+    began = watched.fault.at
+    seen = rollback.started_at if rollback else None
+    why = (rollback.reason if rollback else "") or state.reason or f"circuit breaker {breaker.status}"
+    spans = [f"{(at - began).total_seconds():.1f} s" if at else "not" for at in (seen, state.finished_at)]
+    row = (state.status, why, breaker.failures, breaker.threshold, *spans)
+    drill.table("What ECS made of the deployment", COLUMNS, [row], caption="by ECS's own time stamps, from the fault")
+    for what, at in (("began", state.started_at), ("rollback began", seen), ("ended", state.finished_at)):
+        if at:
+            drill.fact(f"deployment {what}", f"{watched.deployment}: {why}", at)
+
+
+def _check_rolled_back(aws: Aws, watched: Watched, state: ServiceDeployment | None) -> list[Finding]:
+    row = watched.release.before.row
+    if state is None or state.status != "ROLLBACK_SUCCESSFUL":
+        came_to = f"{state.status} {state.reason}".strip() if state else "ECS tells of no such deployment"
+        return [
+            Finding(
+                "deployment.not-rolled-back",
+                "failure",
+                f"ECS did not take the broken deployment of {row.name} back by itself",
+                came_to,
+                "Look at deploymentCircuitBreaker, the health checks, and the service's events.",
+            )
+        ]
+    listed = {one.id: one.rollout_state for one in ecs.service(aws, row.name, row.cluster).deployments}
+    if listed.get(watched.deployment, "FAILED") == "FAILED":
+        return []
+    return [
+        Finding(
+            "deployment.still-there",
+            "failure",
+            f"deployment {watched.deployment} of {row.name} is {listed[watched.deployment]} though it was rolled back",
+        )
+    ]
