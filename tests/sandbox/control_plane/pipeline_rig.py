@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from tests.sandbox.control_plane.fargate import Fargate
     from tests.sandbox.control_plane.served import Served
 
-BUCKET, STORE = "pipeline-sources", "pipeline-artifacts"
 TRUST = {
     "Version": "2012-10-17",
     "Statement": [
@@ -76,11 +75,13 @@ class Rig:
         self.pipelines = self.served.client("codepipeline")
         self.s3 = self.served.client("s3")
         where = {"LocationConstraint": self.served.world.region}
-        for bucket in (BUCKET, STORE):
+        # moto keeps the owners of buckets beyond a world's end: each has names of its own.
+        self.bucket, self.store = (f"{self.served.world.region}-{word}" for word in ("sources", "artifacts"))
+        for bucket in (self.bucket, self.store):
             self.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=where)
-        self.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        self.s3.put_bucket_versioning(Bucket=self.bucket, VersioningConfiguration={"Status": "Enabled"})
         made = self.served.client("iam").create_role(
-            RoleName="pipeline", AssumeRolePolicyDocument=json.dumps(TRUST), Path="/"
+            RoleName=f"pipeline-{self.served.world.region}", AssumeRolePolicyDocument=json.dumps(TRUST), Path="/"
         )
         self.role = made["Role"]["Arn"]
         self.served.client("codebuild").create_project(
@@ -101,13 +102,13 @@ class Rig:
         with zipfile.ZipFile(body, "w") as archive:
             for name, text in {"main.sh": program, "check.sh": f"{check}\n", "buildspec.yml": BUILDSPEC}.items():
                 archive.writestr(name, text)
-        return str(self.s3.put_object(Bucket=BUCKET, Key=key, Body=body.getvalue())["VersionId"])
+        return str(self.s3.put_object(Bucket=self.bucket, Key=key, Body=body.getvalue())["VersionId"])
 
     def create(self, name: str, *stages: list[dict[str, Any]], polls: bool = False, **more: Any) -> str:
         """A pipeline whose source is `<name>.zip` and whose further stages hold these actions, each named after its
         first one; the id of its first execution."""
         configuration = {
-            "S3Bucket": BUCKET,
+            "S3Bucket": self.bucket,
             "S3ObjectKey": f"{name}.zip",
             "PollForSourceChanges": str(polls).lower(),
             "AllowOverrideForS3ObjectKey": "true",
@@ -118,7 +119,7 @@ class Rig:
             pipeline={
                 "name": name,
                 "roleArn": self.role,
-                "artifactStore": {"type": "S3", "location": STORE},
+                "artifactStore": {"type": "S3", "location": self.store},
                 "stages": rows,
                 **more,
             }

@@ -18,7 +18,7 @@ from tests.sandbox.control_plane.served import ACCOUNT, Served, serving
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BUCKET = "sources"
+BUCKET = "build-sources"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/build"
 ENDED = ["SUBMITTED", "QUEUED", "PROVISIONING", "DOWNLOAD_SOURCE", "INSTALL", "PRE_BUILD"]
 

@@ -70,7 +70,7 @@ def test_a_pipeline_deploys_its_source(rig: Rig, shop: str) -> None:
 
 def test_another_revision_can_be_named(rig: Rig, shop: str) -> None:
     """A version of the object, or another object: the test branch; the source's own version stays what it is."""
-    old = rig.s3.head_object(Bucket="pipeline-sources", Key="shop.zip")["VersionId"]
+    old = rig.s3.head_object(Bucket=rig.bucket, Key="shop.zip")["VersionId"]
     rig.push("shop.zip", f"# third\n{IDLE}")
     first = rig.start(shop, VERSION_ID=old)
     assert rig.status(shop, first) == "Succeeded"

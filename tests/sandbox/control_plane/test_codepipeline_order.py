@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -101,40 +102,36 @@ def test_an_execution_is_stopped(rig: Rig) -> None:
 
 def test_a_failed_stage_is_retried(rig: Rig) -> None:
     """The same execution with the same revision; what succeeded in the stage runs again only with ALL_ACTIONS."""
-    second = {**BUILD, "name": "Check", "outputArtifacts": [], "runOrder": 2}
+    variables = json.dumps([{"name": "PART", "value": "check"}])
+    configuration = {"ProjectName": "shop-build", "EnvironmentVariables": variables}
+    check = {**BUILD, "name": "Check", "outputArtifacts": [], "runOrder": 2, "configuration": configuration}
     marker = rig.served.world.directory / "mended"
-    rig.push("retried.zip", IDLE, check=f"[ $CODEBUILD_BUILD_NUMBER = 1 ] || test -e {marker}")
-    project = {key: value for key, value in _project(rig).items() if key != "name"}
-    rig.served.client("codebuild").create_project(name="retried-build", **project)
-    actions = [{**one, "configuration": {"ProjectName": "retried-build"}} for one in (BUILD, second)]
-    identifier = rig.create("retried", actions)
+    condition = f'[ "$PART" != check ] || test -e {marker}'
+    version = rig.push("retried.zip", IDLE, check=condition)
+    identifier = rig.create("retried", [BUILD, check])
     assert rig.status("retried", identifier) == "Failed"
-    rig.push("retried.zip", "a newer one")
+    rig.push("retried.zip", f"# newer\n{IDLE}", check=condition)
     asked = {"pipelineName": "retried", "stageName": "Build", "pipelineExecutionId": identifier}
-    marker.touch()
     for mode, names in (("FAILED_ACTIONS", ["Check"]), ("ALL_ACTIONS", ["Build", "Check"])):
         if mode == "ALL_ACTIONS":
             marker.unlink()
             identifier = rig.start("retried")
             assert rig.status("retried", identifier) == "Failed"
-            marker.touch()
+        marker.touch()
         asked["pipelineExecutionId"] = identifier
         before = len(rig.actions("retried", identifier))
         answer = rig.pipelines.retry_stage_execution(**asked, retryMode=mode)
         assert answer["pipelineExecutionId"] == identifier
         assert rig.status("retried", identifier) == "Succeeded"
         assert [row["actionName"] for row in rig.actions("retried", identifier)][before:] == names
+        newest = rig.execution("retried", identifier)["artifactRevisions"][0]["revisionId"]
+        assert (newest == version) == (mode == "FAILED_ACTIONS")
     assert rig.stage("retried", "Build")["retryStageMetadata"]["manualStageRetryAttempt"] == 1
     assert refusal(rig.pipelines.retry_stage_execution, **asked, retryMode=mode) == "StageNotRetryableException"
     asked["pipelineExecutionId"] = rig.executions("retried")[-1]["pipelineExecutionId"]
     assert (
         refusal(rig.pipelines.retry_stage_execution, **asked, retryMode=mode) == "NotLatestPipelineExecutionException"
     )
-
-
-def _project(rig: Rig) -> dict[str, Any]:
-    found = rig.served.client("codebuild").batch_get_projects(names=["shop-build"])["projects"][0]
-    return {key: found[key] for key in ("source", "artifacts", "environment", "serviceRole")}
 
 
 def test_what_cannot_be_rolled_back_to_is_refused(rig: Rig) -> None:
@@ -208,7 +205,8 @@ def test_bad_requests_are_refused(rig: Rig) -> None:
     until(lambda: rig.latest("sound", "Ask").get("token"))
     approval = {"pipelineName": "sound", "stageName": "Ask", "actionName": "Ask", **token}
     assert refusal(call.put_approval_result, **approval) == "InvalidApprovalTokenException"
-    foreign = {**BUILD, "actionTypeId": {**BUILD["actionTypeId"], "provider": "Jenkins"}}
+    kind = {"category": "Build", "owner": "Custom", "provider": "Jenkins", "version": "1"}
+    foreign = {**BUILD, "actionTypeId": kind}
     with pytest.raises(ClientError, match="NotImplementedInSandbox"):
         rig.create("foreign", [foreign])
     assert refusal(call.list_webhooks) == "NotImplementedInSandbox"
