@@ -180,13 +180,8 @@ def digest(manifest: str) -> str:
     return f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}"
 
 
-def content_digest(directory: Path) -> str:
-    """The digest of a directory's content: names, modes and bytes of all files, wherever the directory lies."""
-    return _content(directory)[0]
-
-
 def _content(directory: Path) -> tuple[str, int]:
-    """Digest and size in bytes."""
+    """The digest of names, modes and bytes of all files, wherever the directory lies; and their size in bytes."""
     total, size = hashlib.sha256(), 0
     for name in sorted(_files(directory)):
         path = os.path.join(directory, name)  # noqa: PTH118 (a sandbox that starts reads hundreds of files)

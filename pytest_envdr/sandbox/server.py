@@ -21,6 +21,8 @@ from pytest_envdr.sandbox.control_plane import (
     application_autoscaling,
     backup,
     cloudwatch,
+    codebuild,
+    codepipeline,
     ecr,
     ecs,
     elasticache,
@@ -49,6 +51,8 @@ SERVICES = {
     "cloudwatch": cloudwatch,
     "logs": logs,
     "s3": s3,
+    "codebuild": codebuild,
+    "codepipeline": codepipeline,
 }
 """boto3's name of each service that we act out -> its module, in the order in which they are stepped."""
 LOOK_SECONDS = 0.5

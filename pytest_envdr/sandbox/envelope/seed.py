@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_envdr.sandbox.envelope import backups, buckets, images, monitoring, network, services, stack_file, stores
+from pytest_envdr.sandbox.envelope import (
+    backups,
+    buckets,
+    images,
+    monitoring,
+    network,
+    pipeline,
+    services,
+    stack_file,
+    stores,
+)
 from pytest_envdr.sandbox.envelope.account import Account
 from pytest_envdr.sandbox.envelope.names import CLUSTER, SERVICES
 
@@ -34,6 +44,7 @@ def build(world: World, version: str, report: Callable[[str], None], *, tenants:
     monitoring.create_alarms(account, topic, balancers)
     report("first backups")
     world.founding = True
+    pipeline.create(account)
     stores.begin_backups(account)
     backups.complete(account, plan)
     stores.take_snapshot(account)

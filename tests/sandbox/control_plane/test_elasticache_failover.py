@@ -23,6 +23,7 @@ REGION = "ca-west-1"
 FAST: dict[str, Any] = {"Delay": 0.1, "MaxAttempts": 900}
 MEGABYTE = "x" * 1_000_000
 MORE_THAN_A_SOCKET_HOLDS = 24
+RECOVERY = ["Recovering cache nodes 0001", "Finished recovery for cache nodes 0001"]
 
 _numbers = count(1)
 
@@ -155,17 +156,16 @@ def test_a_tested_failover_moves_the_primary_endpoint(served: Served) -> None:
     done = f"Failover from primary node {old} to replica node {new} completed"
     assert messages(served, group, "replication-group")[-2:] == ["Test Failover API called for node group 0001", done]
     assert done in messages(served, new, "cache-cluster")
-    assert messages(served, old, "cache-cluster")[-2:] == [
-        "Recovering cache nodes 0001",
-        "Finished recovery for cache nodes 0001",
-    ]
+    assert messages(served, old, "cache-cluster")[-2:] == RECOVERY
+    told = [row["Message"] for row in reversed(served.client("elasticache").describe_events()["Events"])]
+    assert told.index(done) < len(told) - 1 - told[::-1].index(RECOVERY[0])
 
 
 def test_what_was_not_replicated_is_lost(served: Served) -> None:
     """With the replica frozen the primary acknowledges writes; it dies; the replica takes over without them, and the
     primary that comes back forgets them too. What had been replicated is there."""
     group = create(served)
-    client, (_, new) = at_primary(served, group), roles(served, group)
+    client, (old, new) = at_primary(served, group), roles(served, group)
     client.set("before", "kept")
     await_replicated(client)
     frozen, primary = pid(node(served, new)), pid(client)
@@ -179,6 +179,7 @@ def test_what_was_not_replicated_is_lost(served: Served) -> None:
     os.kill(frozen, signal.SIGCONT)
     await_primary(served, group, new)
     await_available(served, group)
+    assert messages(served, old, "cache-cluster")[-2:] == RECOVERY
     assert (client.get("before"), client.get("last")) == ("kept", None)
     assert all(node(served, name).get("last") is None for name in roles(served, group))
 
@@ -330,3 +331,45 @@ def test_failover_can_be_tested_fifteen_times_a_day(served: Served) -> None:
             client.test_failover(ReplicationGroupId=group, NodeGroupId="0001")
     finally:
         elasticache.backend_of(served.world).tests[:] = used
+
+
+def test_failover_can_be_switched_off_and_on(served: Served) -> None:
+    """Not without Multi-AZ being off too; then a replica can be promoted; a single node cannot have it."""
+    client, group = served.client("elasticache"), create(served)
+    with pytest.raises(ClientError, match="Multi-AZ requires automatic failover"):
+        client.modify_replication_group(ReplicationGroupId=group, AutomaticFailoverEnabled=False)
+    off = {"AutomaticFailoverEnabled": False, "MultiAZEnabled": False}
+    client.modify_replication_group(ReplicationGroupId=group, ReplicationGroupDescription="manual", **off)
+    client.modify_replication_group(ReplicationGroupId=group, PrimaryClusterId=f"{group}-002")
+    await_primary(served, group, f"{group}-002")
+    await_available(served, group)
+    client.modify_replication_group(ReplicationGroupId=group, AutomaticFailoverEnabled=True)
+    row = described(served, group)
+    assert (row["Description"], row["AutomaticFailover"], row["MultiAZ"]) == ("manual", "enabled", "disabled")
+    with pytest.raises(ClientError, match="last replica"):
+        client.delete_cache_cluster(CacheClusterId=f"{group}-001")
+    client.modify_replication_group(ReplicationGroupId=group, **off)
+    client.delete_cache_cluster(CacheClusterId=f"{group}-001")
+    client.get_waiter("cache_cluster_deleted").wait(CacheClusterId=f"{group}-001", WaiterConfig=FAST)
+    assert described(served, group)["MemberClusters"] == [f"{group}-002"]
+    with pytest.raises(ClientError, match="at least 2"):
+        client.modify_replication_group(ReplicationGroupId=group, AutomaticFailoverEnabled=True)
+    assert at_primary(served, group).set("key", "value")
+
+
+def test_a_group_that_cannot_be_made_leaves_others_alone(served: Served) -> None:
+    """A cluster has the name that its second node would have: the group is not there, and the cluster still is."""
+    client, other = served.client("elasticache"), create(served, nodes=1, automatic=False)
+    client.create_cache_cluster(CacheClusterId="taken-002", Engine="redis", CacheNodeType="cache.t4g.small")
+    with pytest.raises(ClientError, match="CacheClusterAlreadyExists"):
+        client.create_replication_group(
+            ReplicationGroupId="taken",
+            ReplicationGroupDescription="refused",
+            CacheNodeType="cache.t4g.small",
+            NumCacheClusters=2,
+        )
+    groups = {row["ReplicationGroupId"] for row in client.describe_replication_groups()["ReplicationGroups"]}
+    assert (other in groups, "taken" in groups) == (True, False)
+    assert client.describe_cache_clusters(CacheClusterId="taken-002")["CacheClusters"]
+    with pytest.raises(ClientError, match="CacheClusterNotFound"):
+        client.describe_cache_clusters(CacheClusterId="taken-001")

@@ -200,9 +200,8 @@ class SandboxElastiCache(ElastiCacheBackend):
             shard.reader_address = self._free_address(self.world)
 
     def _forget_group(self, group: ReplicationGroup) -> None:
-        for member in group.member_clusters:
-            self.cache_clusters.pop(member, None)
-            self.addresses.pop(member, None)
+        for member in [cluster for cluster in self.cache_clusters.values() if _member_of(cluster, group)]:
+            self.forget_node(member.cache_cluster_id)
         self.shards.pop(group.replication_group_id, None)
         del self.replication_groups[group.replication_group_id]
 

@@ -58,7 +58,8 @@ class Controller:
         for cluster_id in seen.reboots & self._nodes.keys():
             self._nodes[cluster_id].reboot()
         for group_id, roles in self._roles.items():
-            self._step_roles(roles, seen.groups[group_id])
+            if seen.groups[group_id].status != "deleting":
+                self._step_roles(roles, seen.groups[group_id])
         for cluster_id, cluster in seen.clusters.items():
             self._step(cluster_id, cluster)
         with backend_lock:
@@ -150,10 +151,10 @@ class Controller:
 
     def _tell_unavailable(self, cluster: CacheCluster, node: Node, *, held: bool) -> None:
         """It reboots; or it died, or hung and was killed: then the node is replaced, a primary once another is one."""
-        name = cluster.cache_cluster_id
+        name, noticed = cluster.cache_cluster_id, cluster.cache_cluster_status == REBOOTING
         cluster.cache_cluster_status = REBOOTING
         self._backend.show_node(cluster, status="rebooting")
-        if held or name in self._lost:
+        if not noticed or held or name in self._lost:
             return
         self._lost.add(name)
         message = events.SHUT_DOWN if node.rebooting else events.RECOVERING

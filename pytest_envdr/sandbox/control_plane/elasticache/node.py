@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOOK_SECONDS = 0.25
-"""Pause between two looks at a node's replication."""
+"""Pause between two looks at how far a replica is."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,10 @@ class Node:
                 self.report = said or self.report
             self._talk, self._next_look = None, now + LOOK_SECONDS
         settings = self.settings
-        if settings is not None and (now >= self._next_look or _differ(settings, wanted) or not self.synced):
+        if settings is None:
+            return
+        due = now >= self._next_look and settings.master is not None
+        if due or not self.synced or _differ(settings, wanted):
             self._talks_to = self.server.pid
             self._talk = self._pool.submit(_talk, self.server, settings, wanted)
 
