@@ -22,6 +22,7 @@ from pytest_envdr.fixtures import (  # noqa: F401 (pytest finds a plugin's fixtu
     restored_rds,
     stack,
     stopped_ecs_service,
+    stopped_worker,
     tenant_bucket_copy,
 )
 from pytest_envdr.scenarios import SCENARIOS
