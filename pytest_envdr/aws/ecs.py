@@ -125,6 +125,7 @@ class Task:
         group: "service:<name>" for a service's own.
         started_by: the deployment's id for a service's own; what RunTask was told for others.
         exit_codes: container to exit code, of those that have ended.
+        reasons: container to why it never started or was killed, where ECS says so.
         digests: container to its image's digest, of those whose image was pulled.
     """
 
@@ -139,6 +140,7 @@ class Task:
     stop_code: str
     stopped_reason: str
     exit_codes: Mapping[str, int]
+    reasons: Mapping[str, str]
     digests: Mapping[str, str]
     created_at: datetime | None
     connectivity_at: datetime | None
@@ -364,6 +366,7 @@ def _task(row: dict[str, Any]) -> Task:
         stop_code=row.get("stopCode", ""),
         stopped_reason=row.get("stoppedReason", ""),
         exit_codes={one["name"]: one["exitCode"] for one in row.get("containers", []) if "exitCode" in one},
+        reasons={one["name"]: one["reason"] for one in row.get("containers", []) if one.get("reason")},
         digests={one["name"]: one["imageDigest"] for one in row.get("containers", []) if one.get("imageDigest")},
         created_at=row.get("createdAt"),
         connectivity_at=row.get("connectivityAt"),

@@ -48,6 +48,9 @@ class ServiceDeployment:
             ROLLBACK_SUCCESSFUL or ROLLBACK_FAILED.
         revision: the service revision (its ARN) that it was to bring.
         alarms: deployment alarms that fired.
+        watched_alarms: those that ECS was told to look at.
+        alarm_watch: DISABLED: it does not, as for a whole deployment if one of them was in ALARM when it began
+            (aws-semantics 5, traps).
         rollback: None where it was not rolled back.
     """
 
@@ -60,6 +63,8 @@ class ServiceDeployment:
     finished_at: datetime | None
     breaker: Breaker
     alarms: tuple[str, ...]
+    watched_alarms: tuple[str, ...]
+    alarm_watch: str
     rollback: Rollback | None
 
     @property
@@ -95,6 +100,7 @@ def task_definition_of(aws: Aws, revision: str) -> str:
 
 def _service_deployment(row: Mapping[str, Any]) -> ServiceDeployment:
     breaker = row.get("deploymentCircuitBreaker", {})
+    alarms = row.get("alarms", {})
     rollback = row.get("rollback")
     return ServiceDeployment(
         arn=row["serviceDeploymentArn"],
@@ -105,7 +111,9 @@ def _service_deployment(row: Mapping[str, Any]) -> ServiceDeployment:
         started_at=row.get("startedAt"),
         finished_at=row.get("finishedAt"),
         breaker=Breaker(breaker.get("status", "DISABLED"), breaker.get("failureCount", 0), breaker.get("threshold", 0)),
-        alarms=tuple(row.get("alarms", {}).get("triggeredAlarmNames", [])),
+        alarms=tuple(alarms.get("triggeredAlarmNames", [])),
+        watched_alarms=tuple(alarms.get("alarmNames", [])),
+        alarm_watch=alarms.get("status", "DISABLED"),
         rollback=Rollback(rollback.get("reason", ""), rollback.get("startedAt"), rollback.get("serviceRevisionArn", ""))
         if rollback
         else None,

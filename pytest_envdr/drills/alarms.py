@@ -208,14 +208,15 @@ def check_noticed(aws: Aws, drill: Drill, watch: Watch, *, since: datetime, wait
         history = cloudwatch.history(aws, name, since=since - SKEW)
         for item in history:
             drill.fact(f"alarm {name}: {item.type}", item.summary, item.at)
-        if not any(item.type == "StateUpdate" and _became_alarm(item) for item in history):
+        if not any(item.type == "StateUpdate" and became_alarm(item) for item in history):
             findings.append(_not_fired(name, states.get(name), waited))
         elif name in watch.telling - watch.told:
             findings.append(_not_told(name, watch.topic, history))
     return findings
 
 
-def _became_alarm(item: cloudwatch.HistoryItem) -> bool:
+def became_alarm(item: cloudwatch.HistoryItem) -> bool:
+    """Whether a change of an alarm's state was one to ALARM."""
     try:
         return bool(json.loads(item.data)["newState"]["stateValue"] == "ALARM")
     except (ValueError, KeyError, TypeError):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pytest_envdr import undo
 from pytest_envdr.aws import ecs, ecs_definitions
-from pytest_envdr.drills import client, recovery, releases, rollbacks
+from pytest_envdr.drills import client, recovery, releases, rollbacks, witnesses
 from pytest_envdr.drills.subject import SETTLE_SECONDS, check_fit
 from pytest_envdr.errors import Refused, UndoFailed
 from pytest_envdr.timeline import Mark, Phase
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pytest_envdr.journal import Journal
     from pytest_envdr.probe import Probe
     from pytest_envdr.stack import BadDeployment as Declared
+    from pytest_envdr.stack import Service, Stack
 
 __all__ = ["BadDeployment", "deployed_badly", "image_of"]
 
@@ -74,6 +75,21 @@ def image_of(declared: Declared, kind: str) -> str:
     return declared.images[kind]
 
 
+def row_of(stack: Stack, declared: Declared) -> Service:
+    """The service that is deployed to.
+
+    Raises:
+        Refused: the stack file has no such one.
+    """
+    if declared.service not in stack.services:
+        raise Refused(
+            f"Nothing was touched: [bad_deployment] names service {declared.service!r}, which the stack file has not.\n"
+            f"Looked at: {stack.path}, whose [services] are {', '.join(stack.services)}\n"
+            "To go on: name one of these."
+        )
+    return stack.services[declared.service]
+
+
 @contextmanager
 def deployed_badly(
     aws: Aws, journal: Journal, drill: Drill, *, kind: str, settle_seconds: float = SETTLE_SECONDS
@@ -89,10 +105,11 @@ def deployed_badly(
     declared = aws.stack.bad_deployment
     if declared is None:  # for the type checker: `needs` refused it
         raise Refused("There is no [bad_deployment] in the stack file.")
-    row, image = aws.stack.services[declared.service], image_of(declared, kind)
+    row, image = row_of(aws.stack, declared), image_of(declared, kind)
     with ExitStack() as held:
         with drill.phase(Phase.KICK_OFF):
             release = releases.check_way_back(aws, drill, check_fit(aws, drill, row, settle_seconds=settle_seconds))
+            releases.check_broken(aws, release, kind, image)
             probe = held.enter_context(client.asking(drill, row))
             client.await_baseline(drill, probe, row)
             held.enter_context(_put_back(aws, journal, drill, release))
@@ -108,7 +125,7 @@ def deployed_badly(
             release,
             revision,
             probe,
-            partial(rollbacks.wait_until_rolled_back, aws, drill, watched),
+            partial(_wait_until_rolled_back, aws, journal, drill, watched),
             partial(rollbacks.wait_until_seen, aws, drill, watched, probe),
             partial(_roll_back, aws, journal, drill),
             partial(_wait_until_recovered, aws, drill, watched, probe),
@@ -122,9 +139,20 @@ def _broken(aws: Aws, journal: Journal, release: Release, image: str) -> str:
     return ecs_definitions.register_revision(aws, journal, like, images={container: image})
 
 
+def _wait_until_rolled_back(
+    aws: Aws, journal: Journal, drill: Drill, watched: rollbacks.Watched
+) -> ServiceDeployment | None:
+    """What ECS made of the deployment. Where it did not take it back, a hand does, so that the recovery is measured."""
+    state = rollbacks.wait_until_rolled_back(aws, drill, watched)
+    if state is None or state.status != "ROLLBACK_SUCCESSFUL":
+        drill.deviation("ECS did not roll back by itself: the revision of before is deployed by hand")
+        _roll_back(aws, journal, drill)
+    return state
+
+
 def _roll_back(aws: Aws, journal: Journal, drill: Drill) -> None:
     """By hand: the revision of before, named in full. Its family alone would mean the newest one: the broken one."""
-    drill.mark("roll back by hand")
+    drill.mark(witnesses.BY_HAND)
     for entry in reversed(journal.owed()):
         if entry.act == "ecs.UpdateService":
             undo.reverse(aws, journal, entry)
@@ -136,7 +164,10 @@ def _wait_until_recovered(aws: Aws, drill: Drill, watched: rollbacks.Watched, pr
         partial(releases.missing, aws, watched.release), partial(rollbacks.floor, aws, drill, watched)
     )
     before = watched.release.before
-    recovered = recovery.wait_until_recovered(aws, drill, before, probe, fault=watched.fault.clock, criteria=judged)
+    try:
+        recovered = recovery.wait_until_recovered(aws, drill, before, probe, fault=watched.fault.clock, criteria=judged)
+    finally:
+        rollbacks.tell_witnesses(aws, drill, watched, probe)
     for finding in rollbacks.check_minimum(aws, drill, watched):
         drill.finding(finding)
     return recovered

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from pytest_envdr.drills.subject import Subject
 
 
+NOT_THERE = "cannot-be-pulled"
+"""The kind of badness whose image must not be in the registry."""
+
+
 @dataclass(frozen=True)
 class Release:
     """What a service ran before: container to the digest that all of its tasks run."""
@@ -42,6 +46,27 @@ def check_way_back(aws: Aws, drill: Drill, before: Subject) -> Release:
     for finding in _weaknesses(before, definition):
         drill.finding(finding)
     return Release(before, digests)
+
+
+def check_broken(aws: Aws, release: Release, kind: str, image: str) -> None:
+    """The image must be broken in the way that is said, as far as the registry tells: not there, or not what runs.
+
+    Raises:
+        Refused: it is not.
+    """
+    reference = ecr.reference(image)
+    if reference is None:
+        return
+    held = ecr.digest(aws, reference)
+    if kind == NOT_THERE and held:
+        reason = f"image {image} is in the registry ({held[:19]}), and can be pulled"
+    elif kind != NOT_THERE and not held:
+        reason = f"image {image} is not in the registry: it cannot be pulled, which is another kind than {kind}"
+    elif held in release.digests.values():
+        reason = f"image {image} is the very one that runs ({held[:19]})"
+    else:
+        return
+    raise Refused(f"Nothing was touched: {reason}.\nTo go on: mend [bad_deployment.images], or push the image.")
 
 
 def missing(aws: Aws, release: Release, tasks: list[ecs.Task]) -> str:

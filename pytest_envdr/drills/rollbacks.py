@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pytest_envdr.aws import ecs, ecs_deployments
-from pytest_envdr.drills import Finding
+from pytest_envdr.drills import Finding, witnesses
 from pytest_envdr.drills.outage import FAILURES
 from pytest_envdr.drills.recovery import PATIENCE
 from pytest_envdr.errors import WaitTimedOut
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SKEW = timedelta(seconds=60)
 """How far AWS's clock may be from this machine's; the revision is the drill's own, so no other deployment has it."""
-COLUMNS = ("status", "why", "failures", "of", "noticed after", "ended after")
+COLUMNS = ("status", "why", "failed tasks", "threshold", "rollback began after", "ended after")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def wait_until_rolled_back(aws: Aws, drill: Drill, watched: Watched) -> ServiceD
     def read() -> str:
         told[0] = now = _state(aws, watched)
         if now and now.rollback and now.rollback.started_at and drill.marked(Mark.SEEN) is None:
-            drill.mark(Mark.SEEN, clock=drill.clock.reading(now.rollback.started_at), by=_by(now))
+            _mark_seen(drill, drill.clock.reading(now.rollback.started_at), _by(now))
         return "" if now and now.ended else f"{now.status if now else 'not listed yet'}{_count(now)}"
 
     try:
@@ -66,25 +66,44 @@ def wait_until_rolled_back(aws: Aws, drill: Drill, watched: Watched) -> ServiceD
 
 
 def wait_until_seen(aws: Aws, drill: Drill, watched: Watched, probe: Probe) -> float:
-    """Until clients get no good answer any more, which the circuit breaker does not look at; marks SEEN. Seconds from
-    the fault."""
-    drill.wait_until(
-        lambda: len(samples.trailing_failures(probe.samples, since=watched.fault.clock)),
-        lambda failures: failures >= FAILURES,
+    """Until clients get no good answer any more, which the circuit breaker does not look at, or until ECS rolls back
+    after all; marks SEEN. Seconds from the fault."""
+    seen = drill.wait_until(
+        lambda: _seen_by_client(probe, watched) or _seen_by_ecs(aws, drill, watched),
         what=f"{FAILURES} failures in a row at a client",
         deadline=PATIENCE * drill.rto_seconds,
         longest_interval=0.5,
     )
-    failed = samples.trailing_failures(probe.samples, since=watched.fault.clock)
-    seen = drill.mark(Mark.SEEN, clock=failed[FAILURES - 1].ended, by="a client")
+    if seen is None:  # for the type checker: the wait is over when it is not
+        return 0.0
+    clock, who = seen
+    _mark_seen(drill, clock, who)
     _tell(drill, watched, _state(aws, watched))
-    return seen.clock - watched.fault.clock
+    return clock - watched.fault.clock
+
+
+def _mark_seen(drill: Drill, clock: float, who: str) -> None:
+    drill.mark(Mark.SEEN, clock=clock, by=who)
+    drill.add("note", clock=clock, text=f"seen by {who}")
+
+
+def _seen_by_client(probe: Probe, watched: Watched) -> tuple[float, str] | None:
+    failed = samples.trailing_failures(probe.samples, since=watched.fault.clock)
+    return (
+        (failed[FAILURES - 1].ended, f"a client, by {FAILURES} failures in a row") if len(failed) >= FAILURES else None
+    )
+
+
+def _seen_by_ecs(aws: Aws, drill: Drill, watched: Watched) -> tuple[float, str] | None:
+    state = _state(aws, watched)
+    began = state.rollback.started_at if state and state.rollback else None
+    return (drill.clock.reading(began), _by(state)) if state and began else None
 
 
 def floor(aws: Aws, drill: Drill, watched: Watched, _: list[ecs.Task]) -> float:
     """Before the last broken task was gone and the rollback had ended, an answer proves nothing."""
-    row, state = watched.release.before.row, _state(aws, watched)
-    broken = [task for task in ecs.tasks(aws, row.cluster, row.name, status="STOPPED") if _broken(task, watched)]
+    state = _state(aws, watched)
+    broken = witnesses.broken_tasks(aws, watched.release.before.row, watched.revision)
     stamps = [task.execution_stopped_at or task.stopped_at for task in broken]
     if state is not None and state.rollback is not None:
         stamps.append(state.finished_at)
@@ -99,7 +118,8 @@ def check_minimum(aws: Aws, drill: Drill, watched: Watched) -> list[Finding]:
         return []  # it passed for good: then the old tasks had to go
     now = ecs.described(aws, before.row.cluster, [task.arn for task in before.tasks])
     left = len(before.tasks) - sum(1 for task in now if task.stopping_at and task.stopping_at >= watched.fault.at)
-    wanted = math.ceil(before.service.desired * before.service.minimum_percent / 100)
+    # With a minimum of 0, ECS may take all of them, which the drill does not call well: nobody would serve.
+    wanted = max(1, math.ceil(before.service.desired * before.service.minimum_percent / 100))
     drill.note(f"{left} of {len(before.tasks)} tasks of before served throughout; at least {wanted} had to")
     if left >= wanted:
         return []
@@ -113,13 +133,22 @@ def check_minimum(aws: Aws, drill: Drill, watched: Watched) -> list[Finding]:
     ]
 
 
+def tell_witnesses(aws: Aws, drill: Drill, watched: Watched, probe: Probe) -> None:
+    """Who noticed it and when, for the report, whatever became of it."""
+    witnesses.tell(
+        aws,
+        drill,
+        watched.release.before.row,
+        fault=watched.fault,
+        revision=watched.revision,
+        probe=probe,
+        state=_state(aws, watched),
+    )
+
+
 def _state(aws: Aws, watched: Watched) -> ServiceDeployment | None:
     service = watched.release.before.service
     return ecs_deployments.deployment_of(aws, service, watched.revision, since=watched.fault.at - SKEW)
-
-
-def _broken(task: ecs.Task, watched: Watched) -> bool:
-    return task.task_definition == watched.revision
 
 
 def _by(state: ServiceDeployment) -> str:
@@ -141,9 +170,15 @@ def _tell(drill: Drill, watched: Watched, state: ServiceDeployment | None) -> No
     spans = [f"{(at - began).total_seconds():.1f} s" if at else "not" for at in (seen, state.finished_at)]
     row = (state.status, why, breaker.failures, breaker.threshold, *spans)
     drill.table("What ECS made of the deployment", COLUMNS, [row], caption="by ECS's own time stamps, from the fault")
-    for what, at in (("began", state.started_at), ("rollback began", seen), ("ended", state.finished_at)):
+    revision = watched.revision.rpartition("/")[2]
+    told = (
+        ("began", state.started_at, f"to bring {revision}"),
+        ("rollback began", seen, why),
+        ("ended", state.finished_at, state.status),
+    )
+    for what, at, text in told:
         if at:
-            drill.fact(f"deployment {what}", f"{watched.deployment}: {why}", at)
+            drill.fact(f"deployment {what}", f"{watched.deployment}: {text}", at)
 
 
 def _check_rolled_back(aws: Aws, watched: Watched, state: ServiceDeployment | None) -> list[Finding]:

@@ -77,7 +77,8 @@ def unsteady(aws: Aws, service: ecs.Service) -> str:
     targets' health."""
     if service.deploying:
         states = ", ".join(f"{one.status} {one.rollout_state}" for one in service.deployments)
-        return f"a deployment is in progress ({states})"
+        only = len(service.deployments) == 1
+        return f"no deployment of it has completed ({states})" if only else f"a deployment is in progress ({states})"
     if service.running != service.desired or service.pending:
         return f"{service.running} of {service.desired} tasks run, {service.pending} are pending"
     for group in (one.target_group for one in service.load_balancers if one.target_group):
