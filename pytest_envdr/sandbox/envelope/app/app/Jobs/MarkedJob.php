@@ -68,7 +68,7 @@ class MarkedJob implements ShouldQueue
         if ($run === null) {
             return;
         }
-        usleep((int) ($this->seconds * 1_000_000));
+        $this->work();
         if (Runs::fails($this->businessId, $this->fails)) {
             if (!Runs::end($run, Runs::FAILED)) {
                 return;
@@ -76,5 +76,16 @@ class MarkedJob implements ShouldQueue
             throw new RuntimeException("the marked job {$this->businessId} fails, as was ordered");
         }
         Runs::apply($run, $this);
+    }
+
+    /**
+     * A signal ends a sleep, but not the job: a worker that is told to stop does its job to the end.
+     */
+    private function work(): void
+    {
+        $end = microtime(true) + $this->seconds;
+        while (($left = $end - microtime(true)) > 0) {
+            usleep((int) ceil($left * 1_000_000));
+        }
     }
 }
