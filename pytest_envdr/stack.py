@@ -247,7 +247,8 @@ class BadDeployment(_Row):
     Attributes:
         service: which service (key of `services`) it is deployed to.
         images: kind of badness to the image that is broken in this way, as a container definition names it. What the
-            circuit breaker catches: "cannot-be-pulled", "exits", "unhealthy"; what it does not: "answers-500".
+            circuit breaker catches: "cannot-be-pulled", "exits", "unhealthy"; what it does not: "answers-500"; what it
+            may or may not: "grows", until it is killed for memory.
     """
 
     service: str

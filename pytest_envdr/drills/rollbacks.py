@@ -90,7 +90,7 @@ def _mark_seen(drill: Drill, clock: float, who: str) -> None:
 def _seen_by_client(probe: Probe, watched: Watched) -> tuple[float, str] | None:
     failed = samples.trailing_failures(probe.samples, since=watched.fault.clock)
     return (
-        (failed[FAILURES - 1].ended, f"a client, by {FAILURES} failures in a row") if len(failed) >= FAILURES else None
+        (failed[FAILURES - 1].ended, f"a client ({FAILURES} failures in a row)") if len(failed) >= FAILURES else None
     )
 
 

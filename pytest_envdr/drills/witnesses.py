@@ -112,8 +112,9 @@ def _client(drill: Drill, probe: Probe, fault: Entry) -> Witness:
     lost = samples.outage(probe.samples, since=fault.clock)
     if lost.began is None:
         return Witness("a client", None, f"all of its {lost.requests} requests were answered well")
-    classes = ", ".join(f"{name} {TIMES} {count}" for name, count in lost.failures.items())
-    return Witness("a client", drill.clock.at(lost.began), f"of {lost.requests} requests failed {classes}")
+    count = sum(lost.failures.values())
+    classes = ", ".join(f"{name} {TIMES} {number}" for name, number in lost.failures.items())
+    return Witness("a client", drill.clock.at(lost.began), f"{count} of {lost.requests} requests failed: {classes}")
 
 
 def _alarms(aws: Aws, drill: Drill, row: Service, fault: Entry) -> Iterator[Witness]:

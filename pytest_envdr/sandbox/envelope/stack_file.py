@@ -62,6 +62,7 @@ BAD_IMAGES = {
     "exits": "exits",
     "unhealthy": "unhealthy",
     "answers-500": "answers-500",
+    "grows": "grows",
 }
 """Kind of badness to the tag of the image."""
 DECLARED_WRITES = ("dr_heartbeat", "dr_probe", "dr_jobs", "dr_outbox", "dr_runs", "dr_effects", "failed_jobs")
