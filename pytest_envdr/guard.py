@@ -100,7 +100,7 @@ def check_approval(stack: Stack, scenario: str, today: date) -> None:
 
 
 def check_allowed(stack: Stack, scenario: str, act: str, today: date) -> None:
-    """Refuse what goes further than the scenario itself, unless its approval allows it: "swap", "merge", "cutover".
+    """Refuse what goes further than the scenario itself, unless its approval allows it: "swap", "reboot" and others.
 
     Raises:
         NotCleared: with the key to add.

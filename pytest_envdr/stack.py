@@ -129,13 +129,14 @@ class Approval(_Row):
     """Who approved a scenario's execution against this stack, under which reference, until when.
 
     `allows` names what goes further than the scenario itself: "swap" a recovered tenant's database in, "merge"
-    recovered objects into the tenant's bucket, "cutover" the services to a restored instance.
+    recovered objects into the tenant's bucket, "cutover" the services to a restored instance, "reboot" the database or
+    the cache while there is work in the queue.
     """
 
     by: str
     reference: str = ""
     until: date | None = None
-    allows: tuple[Literal["swap", "merge", "cutover"], ...] = ()
+    allows: tuple[Literal["swap", "merge", "cutover", "reboot"], ...] = ()
 
 
 class Heartbeat(_Row):
@@ -226,6 +227,7 @@ class Queue(_Row):
 
     Attributes:
         service: which service (key of `services`) works on it; the commands run in a task like its own.
+        connection, name: Laravel's queue connection and queue; "" for whatever the workers take jobs from.
         artisan: how its commands begin.
         page_service, path: where the application tells an exercise's ledger; `{exercise}` stands for its name.
         long_seconds: how long a job works that is killed in its midst: longer than the container's `stopTimeout`, and
@@ -234,6 +236,8 @@ class Queue(_Row):
     """
 
     service: str = "worker"
+    connection: str = ""
+    name: str = ""
     artisan: tuple[str, ...] = ("php", "artisan")
     page_service: str = "api"
     path: str = "/dr/ledger/{exercise}"

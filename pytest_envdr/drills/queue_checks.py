@@ -7,26 +7,34 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pytest_envdr import jobs
+from pytest_envdr import jobs, laravel
 from pytest_envdr.aws import ecs
 from pytest_envdr.drills import Finding, RecoveryPoint
+from pytest_envdr.drills.queue_faults import fault_clock
+from pytest_envdr.drills.queue_listings import attach_listing
 from pytest_envdr.drills.subject import unsteady
 from pytest_envdr.errors import WaitTimedOut
 from pytest_envdr.timeline import Mark
 from pytest_envdr.verify.queue import Difference, differences
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytest_envdr.aws import Aws
     from pytest_envdr.drills import Drill
     from pytest_envdr.drills.queues import Case
+    from pytest_envdr.laravel import Begun
     from pytest_envdr.ledger import Job, Ledger, Page, Run
 
+TWICE = "At least once is what queues promise: what counts is that no effect was doubled by it."
 PATIENCE = 2
 """How many times the RTO is waited for, so that a recovery that comes late is measured all the same."""
 LOST = ("lost", "not-queued")
 READINGS = 2
 """How often in a row nothing must be under way: between leaving the queue and being among the failed ones a job is
 nowhere for a moment."""
+MARGIN_SECONDS = 1.0
+"""How much longer than its time-out a job may take to be killed: Laravel's alarm counts whole seconds."""
 REMEDIES = {
     "lost": "`php artisan dr:redispatch` makes it again from the outbox.",
     "stuck": "Release the lock, and give unique jobs a `uniqueFor`.",
@@ -46,16 +54,18 @@ class Recovery:
         rta_seconds: from the fault to verified.
         last_done_seconds: from the fault to the last effect, by the application's clock; None where there was none.
         jobs: how many were dispatched.
-        lost: those without effect that are nowhere, now or before they were made again.
+        lost: those that the queue lost, those made again among them.
+        made_again: of them, those that were made again from the outbox.
         duplicates: those executed more than once, without harm.
         differences: all that does harm.
-        rpa_seconds: how old the oldest lost job was at the fault; 0 where none is lost.
+        rpa_seconds: how old the oldest job was at the fault that was lost and not made again; 0 where none was.
     """
 
     rta_seconds: float
     last_done_seconds: float | None
     jobs: int
     lost: list[str]
+    made_again: list[str]
     duplicates: list[Difference]
     differences: list[Difference]
     rpa_seconds: float
@@ -70,9 +80,19 @@ def finding(difference: Difference) -> Finding:
 
 def under_way(page: Page, gone: frozenset[str]) -> set[str]:
     """The jobs that something will still come of by itself: in the queue, or in the hands of a worker that lives."""
-    latest = {run.id: run for run in page.ledger.runs}
-    in_hand = {run.id for run in latest.values() if run.outcome is None and run.worker not in gone}
-    return in_hand | page.queue.queued
+    return {run.id for run in _in_hand(page, gone)} | page.queue.queued
+
+
+def _in_hand(page: Page, gone: frozenset[str]) -> Iterator[Run]:
+    """A run without an end may be over all the same: its worker was stopped, or began another job since, or could not
+    write what came of it, the database being away. It cannot be under way when the worker's time-out has passed."""
+    timeouts = [worker.timeout for worker in page.queue.workers]
+    longest = max(timeouts) if timeouts and all(timeouts) else None
+    latest = {run.worker: run for run in page.ledger.runs}
+    for run in latest.values():
+        over = longest is not None and page.queue.at >= run.started_at + longest + MARGIN_SECONDS
+        if run.outcome is None and run.worker not in gone and not over:
+            yield run
 
 
 def wait_until_settled(aws: Aws, drill: Drill, case: Case) -> Page:
@@ -103,35 +123,34 @@ def wait_until_settled(aws: Aws, drill: Drill, case: Case) -> Page:
 
 
 def wait_until_recovered(aws: Aws, drill: Drill, case: Case) -> Recovery:
-    """Until nothing is under way and the service is steady; then what became of each job. Marks RECOVERED, and VERIFIED
-    where nothing failed.
+    """Until nothing is under way and the service is steady; then what became of each job. Marks RECOVERED when the last
+    job was done, and VERIFIED where nothing failed.
 
     Nothing is held for a while: when no job is in any place or hand, no more can come of any.
     """
     page = wait_until_settled(aws, drill, case)
     _await_service(aws, drill, case)
     found = differences(page.ledger, page.queue, before=case.queue)
+    _tell(drill, case, page.ledger, found)
     for difference in found:
         drill.finding(finding(difference))
-    _tell(drill, case, page.ledger, found)
+    _tell_made_again(drill, case)
     lost = [one.subject for one in found if one.kind in LOST]
-    rpa = _tell_recovery_point(drill, case, page.ledger, lost)
-    _mark_recovered(drill, case, page.ledger)
+    last = _mark_recovered(drill, case, page.ledger)
     if not drill.failures:
         drill.mark(Mark.VERIFIED)
-    ends = [effect.applied_at for effect in page.ledger.effects]
-    last = _clock(drill, max(ends)) if ends else None
-    if last is not None:
-        drill.mark("last job done", clock=last)
-    fault = _fault(drill)
+    rta = drill.clock.monotonic() - fault_clock(drill)
+    if case.listing is not None:
+        _attach_last_listing(aws, drill, case.listing, case.retried)
     return Recovery(
-        rta_seconds=drill.clock.monotonic() - fault,
-        last_done_seconds=None if last is None else last - fault,
+        rta_seconds=rta,
+        last_done_seconds=last,
         jobs=len(page.ledger.jobs),
         lost=sorted({*lost, *case.made_again}),
+        made_again=sorted(case.made_again),
         duplicates=[one for one in found if one.harmless],
         differences=[one for one in found if not one.harmless],
-        rpa_seconds=rpa,
+        rpa_seconds=_tell_recovery_point(drill, case, page.ledger, lost),
     )
 
 
@@ -157,7 +176,7 @@ def _not_back(service: ecs.Service, aws: Aws, case: Case) -> str:
 
 def _tell(drill: Drill, case: Case, ledger: Ledger, found: list[Difference]) -> None:
     """Each job's story, the duplicates, the lost ones; the whole ledger is attached."""
-    fault = _fault(drill)
+    fault = fault_clock(drill)
     drill.attach("ledger.json", json.dumps(asdict(ledger), indent=2), media_type="application/json")
     rows = [_story(drill, case, job, ledger, fault) for job in ledger.jobs]
     drill.table(
@@ -167,9 +186,10 @@ def _tell(drill: Drill, case: Case, ledger: Ledger, found: list[Difference]) -> 
         caption="Seconds from the fault, by the application's clock.",
     )
     twice = [(one.subject, one.actual, one.expected) for one in found if one.kind == "executed-twice"]
-    drill.table("Jobs executed more than once", ("job", "executions", "expected"), twice)
+    drill.table("Jobs executed more than once", ("job", "executions", "expected"), twice, caption=TWICE)
     lost = [(one.subject, str(one)) for one in found if one.kind in LOST]
-    drill.table("Jobs lost", ("job", "what is known"), lost)
+    lost += [(job, "made again from the outbox") for job in case.made_again]
+    drill.table("Jobs that the queue lost", ("job", "what became of it"), lost)
     for run in ledger.runs:
         text = f"attempt {run.attempt} by worker {run.worker}: {_end(run, case)}"
         drill.fact(f"job {run.id}", text, datetime.fromtimestamp(run.started_at, UTC))
@@ -191,6 +211,25 @@ def _story(drill: Drill, case: Case, job: Job, ledger: Ledger, fault: float) -> 
     return f"{job.id}{retried}", f"{job.kind} {asked}".strip(), "; ".join(runs) or "none", ", ".join(effects) or "none"
 
 
+def _tell_made_again(drill: Drill, case: Case) -> None:
+    """That nothing is missing in the end is not "no loss": the queue lost them."""
+    if case.made_again:
+        count, jobs_ = len(case.made_again), ", ".join(sorted(case.made_again))
+        title = f"The queue lost {count} jobs for good; they were made again from the outbox"
+        remedy = "Keep an outbox for whatever must not be lost: neither the queue nor failed_jobs knows of these."
+        drill.finding(Finding("queue.lost-made-again", "warning", title, jobs_, remedy))
+
+
+def _attach_last_listing(aws: Aws, drill: Drill, begun: Begun, retried: list[str]) -> None:
+    drill.wait_until(
+        lambda: laravel.ended(aws, begun),
+        what=f"the end of `{' '.join(begun.command)}`",
+        deadline=laravel.COMMAND_SECONDS,
+        longest_interval=0.5,
+    )
+    attach_listing(aws, drill, begun, when="after the retry", unwanted=retried)
+
+
 def _end(run: Run, case: Case) -> str:
     if run.outcome is None:
         return "killed" if run.worker in case.gone else "never ended"
@@ -198,35 +237,38 @@ def _end(run: Run, case: Case) -> str:
 
 
 def _tell_recovery_point(drill: Drill, case: Case, ledger: Ledger, lost: list[str]) -> float:
-    """A queue's recovery point: how old the oldest job was that it lost."""
-    fault = _fault(drill)
-    gone = {*lost, *case.made_again}
-    stamps = [_clock(drill, job.dispatched_at) for job in ledger.jobs if job.id in gone and job.dispatched_at]
-    rpa = max((fault - at for at in stamps), default=0.0)
-    kept = len(ledger.jobs) - len(gone)
-    text = f"{kept} of {len(ledger.jobs)} marked jobs"
-    drill.recovery_point(RecoveryPoint("queue", round(max(rpa, 0.0), 3), text, len(gone)))
-    return max(rpa, 0.0)
+    """How old the oldest job was that was lost and not made again."""
+    stamps = [_clock(drill, job.dispatched_at) for job in ledger.jobs if job.id in lost and job.dispatched_at]
+    rpa = max([0.0, *(fault_clock(drill) - at for at in stamps)])
+    kept = len(ledger.jobs) - len({*lost, *case.made_again})
+    text = f"{kept} of {len(ledger.jobs)} marked jobs survived in the queue"
+    if case.made_again:
+        text += f", {len(case.made_again)} were lost there and made again from the outbox"
+    drill.recovery_point(RecoveryPoint("queue", round(rpa, 3), text, len(lost)))
+    return rpa
 
 
-def _mark_recovered(drill: Drill, case: Case, ledger: Ledger) -> None:
-    """The first job done after the fault by a worker that was not stopped."""
-    fault = _fault(drill)
+def _mark_recovered(drill: Drill, case: Case, ledger: Ledger) -> float | None:
+    """Two instants by the application's clock: when the queue was worked on again, by the first job done that no
+    stopped worker did; and when the last job was done, which is the recovery. Gives the seconds from fault to last."""
+    fault = fault_clock(drill)
     ends = [
         _clock(drill, run.finished_at)
         for run in ledger.runs
         if run.finished_at is not None and run.outcome != "failed" and run.worker not in case.gone
     ]
-    after = [at for at in ends if at >= fault]
-    if after:
-        drill.mark(Mark.RECOVERED, clock=min(after), error_seconds=0.0)
+    if after := [at for at in ends if at >= fault]:
+        drill.mark("first job done by another worker", clock=min(after))
+    effects = [_clock(drill, effect.applied_at) for effect in ledger.effects]
+    last = max(effects, default=None)
+    if last is None or last < fault:
+        return None
+    seen = drill.marked(Mark.SEEN)
+    last = max(last, seen.clock) if seen else last
+    drill.mark(Mark.RECOVERED, clock=last, error_seconds=0.0)
+    return last - fault
 
 
 def _clock(drill: Drill, at: float) -> float:
     """An instant of the application's clock on the drill's."""
     return drill.clock.reading(datetime.fromtimestamp(at, UTC))
-
-
-def _fault(drill: Drill) -> float:
-    fault = drill.marked(Mark.FAULT)
-    return fault.clock if fault else drill.clock.monotonic()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 STOP_TIMEOUT_SECONDS = 30.0
 """ECS's default, in AWS's seconds."""
-MARGIN_SECONDS = 3.0
+MARGIN_SECONDS = 4.0
 """How much longer than that a job works that is to be killed."""
 
 

@@ -53,7 +53,12 @@ DAILY = {
     "tenant_bucket_recovery": ("backup",),
 }
 """From which sources a scenario loses up to a day (in AWS's seconds): snapshots and backups are made once a day."""
-ALLOWS = {"database_restore": "cutover", "single_tenant_recovery": "swap", "tenant_bucket_recovery": "merge"}
+ALLOWS = {
+    "database_restore": "cutover",
+    "single_tenant_recovery": "swap",
+    "tenant_bucket_recovery": "merge",
+    "worker_queue_recovery": "reboot",
+}
 """What is approved beyond the scenario itself: nothing but this machine is touched."""
 IDENTITY = "SELECT JSON_VALUE(value, '$.slug') FROM settings WHERE name = 'company'"
 """Whose a tenant's database is, by a row of its own."""

@@ -1,0 +1,80 @@
+"""A queue before anything is touched: whether workers take its jobs at all, and whether their settings can go well."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from pytest_envdr import jobs
+from pytest_envdr.drills import queue_checks
+from pytest_envdr.errors import Refused, WaitTimedOut
+from pytest_envdr.verify.queue import check_settings
+
+if TYPE_CHECKING:
+    from pytest_envdr.aws import Aws
+    from pytest_envdr.drills import Drill
+    from pytest_envdr.ledger import QueueState
+    from pytest_envdr.stack import Queue
+
+PAGE_SECONDS = 20.0
+"""How long the application's page may take to answer at all."""
+
+
+def check_queue(aws: Aws, drill: Drill, row: Queue, exercise: str) -> QueueState:
+    """The queue as it is, whether workers take jobs, and whether their settings can go well.
+
+    Raises:
+        Refused: the page does not answer, or the workers are not there, or rightly take no job.
+    """
+    queue = _page(aws, drill, row, exercise)
+    drill.attach("queue before.json", json.dumps(asdict(queue), indent=2), media_type="application/json")
+    if queue.paused or queue.maintenance:
+        why = "the queue is paused" if queue.paused else "the application is in maintenance mode"
+        raise Refused(f"Nothing was touched: {why}, so workers rightly take no job.")
+    if not queue.workers:
+        raise Refused("Nothing was touched: no worker says that it is alive, so nobody would take the jobs.")
+    _check_connection(aws, row, queue)
+    counts = ", ".join(f"{count} {place}" for place, count in queue.counts.items())
+    name = queue.keys.get("pending", "")
+    drill.note(f"queue {name} before: {counts}; {queue.foreign.count} failed jobs are of others")
+    settings = sorted(
+        {f"retry_after {one.retry_after}, timeout {one.timeout}, tries {one.tries}" for one in queue.workers}
+    )
+    drill.note(f"{len(queue.workers)} workers run with {'; '.join(settings)}")
+    for difference in check_settings(queue, longest_seconds=row.long_seconds):
+        drill.finding(queue_checks.finding(difference))
+    return queue
+
+
+def _page(aws: Aws, drill: Drill, row: Queue, exercise: str) -> QueueState:
+    try:
+        return drill.wait_until(
+            lambda: jobs.page(aws.stack, exercise),
+            what=f"the page {row.path} of {row.page_service}",
+            deadline=PAGE_SECONDS,
+            longest_interval=1.0,
+            tolerated=(OSError, ValueError),
+        ).queue
+    except WaitTimedOut as error:
+        raise Refused(
+            f"Nothing was touched: the page that tells of marked jobs does not answer: {error.last}.\n"
+            f"Looked at: {aws.stack.services[row.page_service].probe.url.rstrip('/')}{row.path}\n"
+            "To go on: name in [queue] a page_service and a path where the application tells an exercise's ledger."
+        ) from error
+
+
+def _check_connection(aws: Aws, row: Queue, queue: QueueState) -> None:
+    """What the stack file calls the queue, where it does, must be what the workers take jobs from."""
+    taken = {(worker.connection, worker.queue) for worker in queue.workers}
+    wanted = [
+        (word, value, sorted({pair[place] for pair in taken}))
+        for place, (word, value) in enumerate((("connection", row.connection), ("name", row.name)))
+        if value
+    ]
+    for word, value, known in wanted:
+        if value not in known:
+            raise Refused(
+                f"Nothing was touched: no worker takes jobs from the queue's {word} {value!r}; they take them from "
+                f"{', '.join(known)}.\nLooked at: {aws.stack.path}: queue.{word}"
+            )
