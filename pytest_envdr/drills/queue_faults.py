@@ -198,7 +198,7 @@ def _check_ends(aws: Aws, drill: Drill, case: Case) -> None:
         codes = [*task.exit_codes.values()]
         at = task.execution_stopped_at or task.stopped_at
         after = "" if at is None else f"{drill.clock.reading(at) - fault_clock(drill):+.1f}"
-        rows.append((task.id, task.address, after, ", ".join(map(str, codes)), broken.get(task.address or "", "none")))
+        rows.append((task.id, task.address, after, ", ".join(map(str, codes)), broken.get(task.address, "none")))
         if at:
             drill.fact(f"task {task.id} ended", f"worker {task.address}, exit code {codes}", at)
     columns = ("task", "worker", "ended", "exit code", "job left behind")
@@ -208,7 +208,7 @@ def _check_ends(aws: Aws, drill: Drill, case: Case) -> None:
         drill.finding(finding)
 
 
-def _broken_off(aws: Aws, case: Case) -> dict[str, str]:
+def _broken_off(aws: Aws, case: Case) -> dict[str | None, str]:
     """Worker to the job that it had in hand when it ended: a run that never ended."""
     page = jobs.page(aws.stack, case.exercise)
     return {run.worker: run.id for run in page.ledger.runs if run.outcome is None and run.worker in case.gone}
@@ -222,7 +222,7 @@ def _not_stopped(ended: list[ecs.Task]) -> list[Finding]:
     return [Finding("queue.killed", "failure", "A worker did not end its job in time", ", ".join(killed), remedy)]
 
 
-def _not_killed(ended: list[ecs.Task], broken: dict[str, str]) -> list[Finding]:
+def _not_killed(ended: list[ecs.Task], broken: dict[str | None, str]) -> list[Finding]:
     whole = [
         f"task {task.id}: exit code {[*task.exit_codes.values()]}, job {broken.get(task.address or '', 'none')}"
         for task in ended
