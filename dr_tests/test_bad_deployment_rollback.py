@@ -42,8 +42,8 @@ def test_circuit_breaker(drill: Drill, bad_deployment: BadDeployment) -> None:
 @pytest.mark.parametrize("bad_deployment", ["answers-500", "grows"], indirect=True)
 def test_manual_rollback(drill: Drill, bad_deployment: BadDeployment) -> None:
     """The broken image passes its health checks and then answers 500, or grows until it is killed for memory, which the
-    circuit breaker does not see. Clients do; the previous revision is deployed by hand, and serves again, lastingly,
-    within the RTO."""
+    circuit breaker does not look at. It is seen at clients, or by tasks that die; the previous revision is deployed by
+    hand, and serves again, lastingly, within the RTO."""
     with drill.phase("observe"):
         bad_deployment.wait_until_seen()
 

@@ -59,18 +59,20 @@ def wait_until_rolled_back(aws: Aws, drill: Drill, watched: Watched) -> ServiceD
         )
     except WaitTimedOut:
         drill.note(f"after {deadline:g} s ECS has not ended the deployment")
-    _tell(drill, watched, told[0])
     for finding in _check_rolled_back(aws, watched, told[0]):
         drill.finding(finding)
     return told[0]
 
 
 def wait_until_seen(aws: Aws, drill: Drill, watched: Watched, probe: Probe) -> float:
-    """Until clients get no good answer any more, which the circuit breaker does not look at, or until ECS rolls back
-    after all; marks SEEN. Seconds from the fault."""
+    """Until clients get no good answer any more, or as many broken tasks have ended by themselves as are wanted: the
+    circuit breaker looks at neither once a deployment is complete. Or until ECS rolls back after all. Marks SEEN.
+    Seconds from the fault."""
     seen = drill.wait_until(
-        lambda: _seen_by_client(probe, watched) or _seen_by_ecs(aws, drill, watched),
-        what=f"{FAILURES} failures in a row at a client",
+        lambda: (
+            _seen_by_client(probe, watched) or _seen_by_ecs(aws, drill, watched) or _seen_dying(aws, drill, watched)
+        ),
+        what=f"{FAILURES} failures in a row at a client, or tasks that die",
         deadline=PATIENCE * drill.rto_seconds,
         longest_interval=0.5,
     )
@@ -78,8 +80,18 @@ def wait_until_seen(aws: Aws, drill: Drill, watched: Watched, probe: Probe) -> f
         return 0.0
     clock, who = seen
     _mark_seen(drill, clock, who)
-    _tell(drill, watched, _state(aws, watched))
     return clock - watched.fault.clock
+
+
+def _seen_dying(aws: Aws, drill: Drill, watched: Watched) -> tuple[float, str] | None:
+    before = watched.release.before
+    died = [task for task in witnesses.broken_tasks(aws, before.row, watched.revision) if witnesses.died(task)]
+    stamps = sorted(at for task in died if (at := witnesses.ended_at(task)))
+    if len(stamps) < before.service.desired:
+        return None
+    codes = sorted({code for task in died for code in task.exit_codes.values()})
+    who = f"ECS ({len(died)} tasks ended by themselves, exit code {', '.join(map(str, codes)) or 'unknown'})"
+    return drill.clock.reading(stamps[before.service.desired - 1]), who
 
 
 def _mark_seen(drill: Drill, clock: float, who: str) -> None:
@@ -89,9 +101,7 @@ def _mark_seen(drill: Drill, clock: float, who: str) -> None:
 
 def _seen_by_client(probe: Probe, watched: Watched) -> tuple[float, str] | None:
     failed = samples.trailing_failures(probe.samples, since=watched.fault.clock)
-    return (
-        (failed[FAILURES - 1].ended, f"a client ({FAILURES} failures in a row)") if len(failed) >= FAILURES else None
-    )
+    return (failed[FAILURES - 1].ended, f"a client ({FAILURES} failures in a row)") if len(failed) >= FAILURES else None
 
 
 def _seen_by_ecs(aws: Aws, drill: Drill, watched: Watched) -> tuple[float, str] | None:
@@ -134,7 +144,9 @@ def check_minimum(aws: Aws, drill: Drill, watched: Watched) -> list[Finding]:
 
 
 def tell_witnesses(aws: Aws, drill: Drill, watched: Watched, probe: Probe) -> None:
-    """Who noticed it and when, for the report, whatever became of it."""
+    """What ECS made of it, who noticed it and when, for the report, whatever became of it."""
+    state = _state(aws, watched)
+    _tell(drill, watched, state)
     witnesses.tell(
         aws,
         drill,
@@ -142,7 +154,7 @@ def tell_witnesses(aws: Aws, drill: Drill, watched: Watched, probe: Probe) -> No
         fault=watched.fault,
         revision=watched.revision,
         probe=probe,
-        state=_state(aws, watched),
+        state=state,
     )
 
 

@@ -101,7 +101,7 @@ def _scheduler(ended: list[ecs.Task]) -> Iterator[Witness]:
     """Tasks that did not end because they were no longer wanted."""
     failed = [task for task in ended if not _unwanted(task)]
     if failed:
-        first = min((at for task in failed if (at := _ended_at(task))), default=None)
+        first = min((at for task in failed if (at := ended_at(task))), default=None)
         whys = Counter(_why(task) for task in failed)
         yield Witness(
             "ECS, by its tasks", first, "; ".join(f"{count} {TIMES} {why}" for why, count in whys.most_common())
@@ -150,14 +150,20 @@ def _why(task: ecs.Task) -> str:
     return f"{task.stop_code} ({', '.join(part for part in (codes, said) if part)})"
 
 
-def _ended_at(task: ecs.Task) -> datetime | None:
+def died(task: ecs.Task) -> bool:
+    """Whether a task ended by itself after it had started."""
+    return task.stop_code == "EssentialContainerExited"
+
+
+def ended_at(task: ecs.Task) -> datetime | None:
+    """When a task's processes were gone, as far as ECS says."""
     return task.execution_stopped_at or task.stopping_at or task.stopped_at
 
 
 def _end(task: ecs.Task, fault: Entry) -> tuple[str, ...]:
     codes = ", ".join(str(code) for code in task.exit_codes.values()) or "none"
     reasons = "; ".join(dict.fromkeys([task.stopped_reason, *task.reasons.values()]))
-    spans = (_after(task.created_at, fault), _after(_ended_at(task), fault))
+    spans = (_after(task.created_at, fault), _after(ended_at(task), fault))
     return (task.id, *spans, task.stop_code, codes, reasons)
 
 
