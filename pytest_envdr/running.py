@@ -16,6 +16,8 @@ from pytest_envdr.terminal import Terminal, shown, summary
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from _pytest._code.code import TracebackEntry
+
     from pytest_envdr.evidence.rows import Record
     from pytest_envdr.exercise import Exercise
 
@@ -112,6 +114,22 @@ def tell(reporter: Any, config: pytest.Config) -> None:
         reporter.write_line("")
         reporter.write_line(made.exercise.statement)
     reporter.write_line(f"evidence: {shown(begun.directory)}")
+
+
+def keep_lines(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+    """Leave out of a traceback what stands at no line.
+
+    A signal may come at an instruction that CPython made up, whose frame then has None for a line; pytest 9 ends with a
+    TypeError on it, and with another exit code.
+    """
+    excinfo.traceback = excinfo.traceback.filter(_has_line)
+
+
+def _has_line(entry: TracebackEntry) -> bool:
+    try:
+        return entry.lineno >= 0
+    except TypeError:
+        return False
 
 
 def _end_of_session(error: EnvdrError) -> BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,8 @@ LIFETIME = timedelta(hours=12)
 """After how long nobody should find a restored copy any more."""
 PATIENCE = 2
 """How many times the RTO a restore is waited for, so that one that comes late is measured all the same."""
+LOOKS = 5
+"""How often a copy that was answered may be looked for in vain before it counts as gone: reads may be late on AWS."""
 REACH_SECONDS = 30.0
 """How long an available instance may take no connections before the network is to blame."""
 CHANGED = {"event_scheduler": "OFF"}
@@ -194,12 +197,14 @@ def wait_until_available(aws: Aws, journal: Journal, drill: Drill, aside: Aside)
     rto = drill.rto_seconds
     hold = min(max(rto / 120, 0.5), 30.0)
     since: list[float] = []
-    seen: set[str] = set()
+    # Without a job the request was answered by an instance, which then may be missing for a moment at the most.
+    looks_left = math.inf if aside.job else LOOKS
 
     def read() -> str:
+        nonlocal looks_left
         found = rds.existing(aws, aside.identifier)
-        status = found.status if found else "gone" if seen else _job_status(aws, aside)
-        seen.update({found.status} if found else ())
+        looks_left = 0 if found else looks_left - 1
+        status = found.status if found else "gone" if looks_left < 0 else _job_status(aws, aside)
         if found is None or status not in rds.READY:
             since.clear()
             return status

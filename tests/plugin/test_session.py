@@ -328,3 +328,22 @@ def test_a_short_wait_is_not_told_of_in_ci(pytester: pytest.Pytester, run: Run) 
     result = held(pytester, run, WAITS)
     result.assert_outcomes(passed=1)
     assert "waiting for the moon" not in result.stdout.str()
+
+
+def test_ctrl_c_at_an_instruction_without_a_line(pytester: pytest.Pytester) -> None:
+    """It ends the run as any Ctrl-C does, and says where; pytest by itself ends with a TypeError."""
+    pytester.makepyfile("""
+        def interrupted():
+            raise KeyboardInterrupt("here")
+
+        interrupted.__code__ = interrupted.__code__.replace(co_linetable=b"")
+
+        def test_long():
+            interrupted()
+    """)
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["*test_ctrl_c_at_an_instruction_without_a_line.py:7: KeyboardInterrupt: here"])
+    bare = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:envdr")
+    assert bare.ret == pytest.ExitCode.TESTS_FAILED
+    bare.stderr.fnmatch_lines(["TypeError: unsupported operand*"])

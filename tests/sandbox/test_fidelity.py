@@ -172,11 +172,15 @@ ELSEWHERE = {
     ("backup", "DescribeRestoreJob"),
     ("s3", "GetObject"),
     ("s3", "CopyObject"),
+    ("codebuild", "BatchGetBuilds"),
+    ("codepipeline", "GetPipelineExecution"),
+    ("codepipeline", "GetPipelineState"),
+    ("codepipeline", "ListActionExecutions"),
 }
 """Proven in tests/sandbox/control_plane: in test_elasticache.py, for the embedded stack has no replication group; in
 test_rds_automated_backups.py, for what is not made, or made no more, shows only in the course of time; in
 test_backup_rds.py, where each job is watched with its server frozen; in test_s3_content.py,
-where the stored bytes are damaged."""
+where the stored bytes are damaged; in test_codepipeline.py, where a build's command is frozen."""
 
 
 def _calm(stack: Stack) -> bool:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_envdr.sandbox.control_plane import codebuild, codepipeline, ecs, logs, s3
+from pytest_envdr.waiting import pause
 from tests.sandbox.control_plane.fargate import IDLE, Fargate, until
 from tests.sandbox.control_plane.pipeline_rig import APPROVAL, BUILD, Rig, deploy
 from tests.sandbox.control_plane.served import serving
@@ -118,6 +122,24 @@ def test_a_new_version_starts_an_execution(rig: Rig) -> None:
     assert "sh check.sh. Reason: exit status 3" in details["message"]
     assert len(rig.executions("polled")) == 2
     rig.pipelines.delete_pipeline(name="polled")
+
+
+def test_a_frozen_build_does_not_get_on(rig: Rig) -> None:
+    """Its command is stopped for longer than it would have taken: build, action, stage and execution are in progress;
+    it goes on, and they have succeeded."""
+    rig.push("frozen.zip", IDLE, check="sleep 1.618")
+    execution = rig.create("frozen", [BUILD])
+    found = until(lambda: subprocess.run(["pgrep", "-xf", "sleep 1.618"], capture_output=True, check=False).stdout)
+    os.kill(int(found), signal.SIGSTOP)
+    pause(3)
+    build = rig.latest("frozen", "Build")
+    client = rig.served.client("codebuild")
+    shown = client.batch_get_builds(ids=[build["externalExecutionId"]])["builds"][0]["buildStatus"]
+    action = rig.actions("frozen", execution)[-1]["status"]
+    assert (shown, action, build["status"]) == ("IN_PROGRESS", "InProgress", "InProgress")
+    assert rig.execution("frozen", execution)["status"] == "InProgress"
+    os.kill(int(found), signal.SIGCONT)
+    assert rig.status("frozen", execution) == "Succeeded"
 
 
 def test_an_approval_is_waited_for(rig: Rig) -> None:
