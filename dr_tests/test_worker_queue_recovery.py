@@ -46,3 +46,26 @@ def test_recovery(drill: Drill, stopped_worker: StoppedWorker) -> None:
         assert drill.failures == []
         assert recovery.rpa_seconds <= drill.rpo_seconds
         assert recovery.rta_seconds <= drill.rto_seconds
+
+
+@pytest.mark.parametrize("stopped_worker", ["database away"], indirect=True)
+def test_lost_jobs(drill: Drill, stopped_worker: StoppedWorker) -> None:
+    """The database is rebooted while jobs end. A job that fails then is lost by the framework for good, and in no place
+    that a queue knows of: the ledger names each of them, all are made again from the outbox, and within the RTO every
+    job is done, with its effect exactly once."""
+    with drill.phase("observe"):
+        stopped_worker.wait_until_seen()
+
+    with drill.phase("recover"):
+        stopped_worker.restore()
+        stopped_worker.retry()
+        stopped_worker.recreate()
+
+    with drill.phase("validate"):
+        recovery = stopped_worker.wait_until_recovered()
+
+    with drill.phase("document"):
+        assert recovery.lost == recovery.made_again
+        assert recovery.differences == []
+        assert drill.failures == []
+        assert recovery.rta_seconds <= drill.rto_seconds

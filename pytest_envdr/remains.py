@@ -23,7 +23,8 @@ from pytest_envdr.aws import (
     sns,
     sqs,
 )
-from pytest_envdr.errors import NotFound, UndoFailed
+from pytest_envdr.errors import NotFound, UndoFailed, WaitTimedOut
+from pytest_envdr.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 OWN_PREFIX = "envdr-"
 """How the names of all begin that a drill creates beside the stack."""
+PAGE_SECONDS = 60.0
+"""How long the application's page may be away."""
 SKEW = timedelta(seconds=60)
 """How far AWS's clock may be from this machine's."""
 
@@ -90,10 +93,16 @@ def _command(aws: Aws, before: Mapping[str, Any]) -> Remaining:
 
 
 def _marked_jobs(aws: Aws, before: Mapping[str, Any]) -> Remaining:
-    """The command that takes them away, as long as the application's page shows any, or a lock or a row of theirs."""
+    """The command that takes them away, as long as the application's page shows any, or a lock or a row of theirs. Its
+    database may be rebooting."""
     try:
-        page = jobs.page(aws.stack, before["forgets"])
-    except (OSError, ValueError) as error:
+        page = wait_until(
+            lambda: jobs.page(aws.stack, before["forgets"]),
+            what="the page of marked jobs",
+            deadline=PAGE_SECONDS,
+            tolerated=(OSError, ValueError),
+        )
+    except WaitTimedOut as error:
         raise UndoFailed(f"whether marked jobs of {before['forgets']} are left cannot be seen: {error}") from error
     return NOTHING if page.empty else Remaining((laravel.calling(aws, before),))
 

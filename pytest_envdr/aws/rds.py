@@ -39,6 +39,7 @@ __all__ = [
     "own_parameters",
     "parameter_group",
     "quotas",
+    "reboot",
     "restore_point_in_time",
     "restore_snapshot",
     "retag_instance",
@@ -360,6 +361,13 @@ def set_security_groups(aws: Aws, journal: Journal, identifier: str, groups: Seq
             f"The security groups of {identifier} cannot be set",
         ),
     )
+
+
+def reboot(aws: Aws, journal: Journal, target: Instance) -> None:
+    """Reboot an instance. Returns at once; its clients' connections break, and none is taken until it is back."""
+    inverse = Inverse.healed(f"instance {target.identifier} available, which it becomes by itself")
+    what = f"{target.identifier} cannot be rebooted"
+    aws.act(journal, Act("rds.RebootDBInstance", {"DBInstanceIdentifier": target.identifier}, inverse, what))
 
 
 def retag_instance(aws: Aws, journal: Journal, target: Instance, tags: Mapping[str, str]) -> None:

@@ -187,9 +187,10 @@ def _tell(drill: Drill, case: Case, ledger: Ledger, found: list[Difference]) -> 
     )
     twice = [(one.subject, one.actual, one.expected) for one in found if one.kind == "executed-twice"]
     drill.table("Jobs executed more than once", ("job", "executions", "expected"), twice, caption=TWICE)
-    lost = [(one.subject, str(one)) for one in found if one.kind in LOST]
-    lost += [(job, "made again from the outbox") for job in case.made_again]
-    drill.table("Jobs that the queue lost", ("job", "what became of it"), lost)
+    lost = [(one.subject, _last_seen(ledger, one.subject, case), str(one)) for one in found if one.kind in LOST]
+    again = "in no place of the queue and not among the failed; made again from the outbox"
+    lost += [(job, _last_seen(ledger, job, case), again) for job in case.made_again]
+    drill.table("Jobs that the queue lost", ("job", "last seen before", "what became of it"), lost)
     for run in ledger.runs:
         text = f"attempt {run.attempt} by worker {run.worker}: {_end(run, case)}"
         drill.fact(f"job {run.id}", text, datetime.fromtimestamp(run.started_at, UTC))
@@ -209,6 +210,12 @@ def _story(drill: Drill, case: Case, job: Job, ledger: Ledger, fault: float) -> 
     effects = [since(effect.applied_at) for effect in ledger.effects if effect.id == job.id]
     retried = " (retried)" if job.uuid in case.retried else ""
     return f"{job.id}{retried}", f"{job.kind} {asked}".strip(), "; ".join(runs) or "none", ", ".join(effects) or "none"
+
+
+def _last_seen(ledger: Ledger, job: str, case: Case) -> str:
+    """The run in which a lost job was lost; none, where no worker took it."""
+    broken = [run for run in ledger.runs_of(job) if run.outcome is None]
+    return f"attempt {broken[0].attempt} by {broken[0].worker}: {_end(broken[0], case)}" if broken else "never begun"
 
 
 def _tell_made_again(drill: Drill, case: Case) -> None:

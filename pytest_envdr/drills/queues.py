@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from uuid import uuid4
 
 from pytest_envdr import jobs, undo
-from pytest_envdr.drills import queue_checks, queue_faults, queue_fit, queue_listings
+from pytest_envdr.drills import Finding, queue_checks, queue_database, queue_faults, queue_fit, queue_listings
 from pytest_envdr.drills.subject import SETTLE_SECONDS, Subject, check_fit, subject
 from pytest_envdr.errors import Refused, UndoFailed
 from pytest_envdr.timeline import Phase
@@ -35,14 +35,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Case", "Fault", "StoppedWorker", "stopped"]
 
-Fault = Literal["killed", "stopped", "all stopped"]
+Fault = Literal["killed", "stopped", "all stopped", "database away"]
 """killed: workers in mid-job are stopped and do not end in time (SIGKILL); ECS starts others. stopped: they do end.
-all stopped: the service is taken down altogether."""
+all stopped: the service is taken down altogether. database away: the database is rebooted while jobs end."""
 
 WAYS: dict[Fault, Way] = {
     "killed": queue_faults.KILLED,
     "stopped": queue_faults.STOPPED,
     "all stopped": queue_faults.ALL_STOPPED,
+    "database away": queue_database.AWAY,
 }
 
 
@@ -180,8 +181,9 @@ def _recreate(aws: Aws, journal: Journal, drill: Drill, case: Case) -> list[str]
     """Jobs that are in no place of the queue and have no effect, again from the outbox."""
     queue_checks.wait_until_settled(aws, drill, case)
     case.made_again = jobs.redispatch(aws, journal, case.exercise)
-    rows = [(job, "made again from the outbox") for job in case.made_again]
-    drill.table("Jobs that the queue lost", ("job", "what became of it"), rows)
+    if not case.made_again:
+        title = "The queue lost no job: that lost ones can be made again was not shown"
+        drill.finding(Finding("queue.nothing-lost", "warning", title))
     return case.made_again
 
 
