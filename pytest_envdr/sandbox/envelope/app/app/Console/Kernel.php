@@ -9,6 +9,7 @@ use App\Console\Commands\Dr\ForgetCommand;
 use App\Console\Commands\Dr\LedgerCommand;
 use App\Console\Commands\Dr\QueueCommand;
 use App\Console\Commands\Dr\RedispatchCommand;
+use App\Console\Commands\Dr\RedriveCommand;
 use App\Console\Commands\HeartbeatCommand;
 use App\Console\Commands\ReverbCommand;
 use Illuminate\Foundation\Console\Kernel as ConsoleKernel;
@@ -23,6 +24,7 @@ final class Kernel extends ConsoleKernel
         LedgerCommand::class,
         QueueCommand::class,
         RedispatchCommand::class,
+        RedriveCommand::class,
         ReverbCommand::class,
     ];
 }

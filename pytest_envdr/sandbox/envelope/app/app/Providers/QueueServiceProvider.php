@@ -8,6 +8,7 @@ use App\Dr\Queue\Outbox;
 use App\Jobs\MarkedJob;
 use App\Monitoring\Metrics;
 use App\Monitoring\Pulse;
+use App\Queue\SqsConnector;
 use App\Queue\Worker;
 use Illuminate\Contracts\Debug\ExceptionHandler;
 use Illuminate\Contracts\Foundation\Application;
@@ -32,6 +33,16 @@ final class QueueServiceProvider extends ServiceProvider
 
             return ['dr' => $job->mark()];
         });
+    }
+
+    /**
+     * The framework's SQS queue, over the client that Debian packages.
+     *
+     * @param \Illuminate\Queue\QueueManager $manager
+     */
+    protected function registerSqsConnector($manager): void
+    {
+        $manager->addConnector('sqs', static fn (): SqsConnector => new SqsConnector());
     }
 
     /**

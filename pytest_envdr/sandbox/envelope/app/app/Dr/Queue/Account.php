@@ -5,10 +5,8 @@ declare(strict_types=1);
 namespace App\Dr\Queue;
 
 use App\Queue\Workers;
-use Illuminate\Redis\Connections\Connection;
 use Illuminate\Support\Facades\Cache;
 use Illuminate\Support\Facades\DB;
-use Illuminate\Support\Facades\Redis;
 use stdClass;
 
 /**
@@ -21,7 +19,7 @@ final class Account
      */
     public static function queue(string $exercise): array
     {
-        $places = new Places();
+        $places = Places::inUse();
         $connection = config('queue.default');
         $row = config("queue.connections.{$connection}");
 
@@ -32,12 +30,13 @@ final class Account
             'keys' => $places->keys(),
             'counts' => $places->counts(),
             'own' => $places->own($exercise),
-            'foreign_failed' => Places::foreign($exercise),
+            'foreign_failed' => FailedJobs::foreign($exercise),
             'locks' => Locks::held($exercise),
             'paused' => (bool) Cache::get("illuminate:queue:paused:{$connection}:{$row['queue']}", false),
             'maintenance' => app()->isDownForMaintenance(),
             'workers' => Workers::alive(),
-            'cache' => self::cache(Redis::connection($row['connection'])),
+            'cache' => $places->cache(),
+            'message_queue' => $places->settings(),
         ];
     }
 
@@ -65,6 +64,8 @@ final class Account
      */
     public static function forget(string $exercise): array
     {
+        $places = Places::inUse();
+        $own = $places->own($exercise);
         // The names of the locks stand in the outbox.
         $locks = Locks::release($exercise);
         $rows = DB::transaction(static function () use ($exercise): array {
@@ -76,7 +77,7 @@ final class Account
             );
         });
 
-        return $rows + (new Places())->remove($exercise) + ['locks' => $locks];
+        return $rows + $places->remove($exercise, $own) + ['locks' => $locks];
     }
 
     /**
@@ -111,17 +112,5 @@ final class Account
         }
 
         return $row;
-    }
-
-    /**
-     * @return array<string, mixed>
-     */
-    private static function cache(Connection $redis): array
-    {
-        // ElastiCache refuses CONFIG; INFO has the same.
-        $info = $redis->info();
-        $wanted = ['run_id', 'role', 'uptime_in_seconds', 'maxmemory_policy', 'aof_enabled', 'evicted_keys'];
-
-        return array_intersect_key($info, array_flip($wanted));
     }
 }

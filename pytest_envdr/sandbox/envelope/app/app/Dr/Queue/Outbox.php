@@ -64,11 +64,23 @@ final class Outbox
     }
 
     /**
+     * Whether a payload is a marked job's whose exercise has been forgotten.
+     *
+     * @param array<string, mixed> $payload
+     */
+    public static function forgot(array $payload): bool
+    {
+        $id = $payload['dr']['id'] ?? null;
+
+        return $id !== null && !DB::table('dr_outbox')->where('business_id', $id)->exists();
+    }
+
+    /**
      * @return list<stdClass>
      */
     private static function lost(string $exercise): array
     {
-        $held = array_merge(...array_values((new Places())->own($exercise)));
+        $held = array_merge(...array_values(Places::inUse()->own($exercise)));
         $known = array_column($held, 'id');
 
         return DB::table('dr_outbox')->where('exercise', $exercise)

@@ -21,7 +21,9 @@ final class JobController
         Ledger::dispatched($value);
         dispatch(new RecordValue($value, $seconds));
 
-        return new JsonResponse(['value' => $value, 'queue' => config('queue.connections.redis.queue')], 202);
+        $connection = config('queue.default');
+
+        return new JsonResponse(['value' => $value, 'queue' => config("queue.connections.{$connection}.queue")], 202);
     }
 
     public function show(string $value): JsonResponse
