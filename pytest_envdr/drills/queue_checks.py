@@ -213,9 +213,13 @@ def _story(drill: Drill, case: Case, job: Job, ledger: Ledger, fault: float) -> 
 
 
 def _last_seen(ledger: Ledger, job: str, case: Case) -> str:
-    """The run in which a lost job was lost; none, where no worker took it."""
+    """The run in which a lost job was lost, where one could be written down."""
     broken = [run for run in ledger.runs_of(job) if run.outcome is None]
-    return f"attempt {broken[0].attempt} by {broken[0].worker}: {_end(broken[0], case)}" if broken else "never begun"
+    return (
+        f"attempt {broken[0].attempt} by {broken[0].worker}: {_end(broken[0], case)}"
+        if broken
+        else "no run was written"
+    )
 
 
 def _tell_made_again(drill: Drill, case: Case) -> None:
