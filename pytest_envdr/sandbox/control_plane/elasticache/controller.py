@@ -170,13 +170,17 @@ class Controller:
                     del self._backend.shards[group_id]
                 continue
             shard = self._backend.shards[group_id]
-            changing = shard.busy or shard.tested or shard.promoted
+            changing = shard.busy or shard.tested or shard.promoted or not self._settled(group_id)
             up = all(member and member.cache_cluster_status == "available" for member in members) and not changing
             if up and group.status == "creating":
                 self._backend.tell(group_id, events.GROUP, events.GROUP_CREATED.format(group=group_id))
             if up or group.status == "available":
                 group.status = "available" if up else "modifying"
             groups.show(self._backend, group, PORT, NODE)
+
+    def _settled(self, group_id: str) -> bool:
+        roles = self._roles.get(group_id)
+        return roles is not None and roles.settled()
 
 
 def _in_effect(node: Node, wanted: Settings) -> str:

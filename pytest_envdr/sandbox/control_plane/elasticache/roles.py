@@ -93,13 +93,13 @@ class Roles:
 
     def endpoints(self, cluster_id: str) -> tuple[str, ...]:
         """The endpoints that shall lead to this node, as far as no other node listens there any more."""
-        leader = self._heir or self.shard.primary
-        wanted = []
-        if cluster_id == leader and not self._source:
-            wanted.append(self.shard.primary_address)
-        if cluster_id == (self._reader or leader):
-            wanted.append(self.shard.reader_address)
-        return tuple(address for address in wanted if self._is_free(address, cluster_id))
+        return tuple(address for address in self._wanted(cluster_id) if self._is_free(address, cluster_id))
+
+    def settled(self) -> bool:
+        """Whether each endpoint leads to the node that it shall lead to by now."""
+        self._choose_reader()
+        wanted = ((name, address) for name in self._nodes for address in self._wanted(name))
+        return bool(self._nodes) and all(self._listens(name, address) for name, address in wanted)
 
     def _take_requests(self, primary: Node | None) -> None:
         if self.shard.tested and primary:
@@ -108,6 +108,15 @@ class Roles:
             self._lost_since = time.monotonic()
         if self.shard.promoted:
             self._heir, self.shard.promoted = self.shard.promoted, None
+
+    def _wanted(self, cluster_id: str) -> list[str]:
+        leader = self._heir or self.shard.primary
+        wanted = []
+        if cluster_id == leader and not self._source:
+            wanted.append(self.shard.primary_address)
+        if cluster_id == (self._reader or leader):
+            wanted.append(self.shard.reader_address)
+        return wanted
 
     def _is_lost(self, primary: Node) -> bool:
         return self._lost_since is not None or (self._served and not primary.up and not primary.rebooting)
@@ -165,6 +174,10 @@ class Roles:
 
     def _replicas(self) -> dict[str, Node]:
         return {name: node for name, node in self._nodes.items() if name != self.shard.primary}
+
+    def _listens(self, cluster_id: str, address: str) -> bool:
+        settings = self._nodes[cluster_id].settings
+        return settings is not None and address in settings.addresses
 
     def _is_free(self, address: str, cluster_id: str) -> bool:
         others = (node.settings for name, node in self._nodes.items() if name != cluster_id)
