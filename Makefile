@@ -39,7 +39,7 @@ programs: $(READY)
 	$(call install,)
 
 test-programs: $(READY)
-	$(call install,aws curl rclone)
+	$(call install,aws curl rclone async-aws)
 
 exercise: programs
 	$(BIN)/python -m pytest dr_tests $(ARGS)

@@ -38,6 +38,7 @@ PACKAGES = {
     "php": "php-cli php-mysql php-redis php-mbstring php-xml",
     "PHP's extensions": "php-mysql php-redis php-mbstring php-xml",
     "Laravel": "php-laravel-framework php-illuminate-redis",
+    "async-aws": "php-async-aws-sqs",
     "setpriv": "util-linux",
     "aws": "awscli",
     "curl": "curl",

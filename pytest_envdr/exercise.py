@@ -267,7 +267,8 @@ class Exercise:
     def _start_sandbox(self) -> Ephemeral:
         from pytest_envdr.sandbox import Sandbox  # noqa: PLC0415 (a stack of the user's own needs none)
 
-        chosen = {"speed": self._settings.speed, "tenants": self._settings.tenants}
+        settings = self._settings
+        chosen = {"speed": settings.speed, "tenants": settings.tenants, "queue": settings.queue}
         given: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
         sandbox = self._held.enter_context(Sandbox(**given, on_progress=self._teller.line))
         self.stack = self._chosen(stack.read(sandbox.stack))

@@ -126,6 +126,16 @@ SOURCES = ("automated", "manual", "point-in-time", "backup")
 the newest recovery point of AWS Backup."""
 
 
+QUEUES = ("redis", "sqs")
+"""Where the embedded sandbox's workers take their jobs from."""
+
+
+def _queue(text: str, _: Path) -> str:
+    if text not in QUEUES:
+        raise ValueError(f"one of {', '.join(QUEUES)} is needed, not {text!r}")
+    return text
+
+
 def _sources(text: str, start: Path) -> tuple[str, ...]:
     names = _names(text, start)
     if unknown := [name for name in names if name not in SOURCES]:
@@ -186,6 +196,14 @@ class Settings:
     tenants: int | None = field(
         default=None,
         metadata=_option("how many tenants the embedded sandbox has (default: 20)", metavar="N", parse=_count),
+    )
+    queue: str | None = field(
+        default=None,
+        metadata=_option(
+            f"where the embedded sandbox's queue is, of {', '.join(QUEUES)} (default: redis)",
+            metavar="CONNECTION",
+            parse=_queue,
+        ),
     )
     restore_from: tuple[str, ...] = field(
         default=(),

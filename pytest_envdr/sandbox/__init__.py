@@ -11,7 +11,7 @@ ECS tasks behind HAProxy. Loopback addresses only, Linux only. `Sandbox` is the 
     fidelity.py         acted, simulated, stored
     guardian.py         whatever ends, nothing is left behind
     programs.py         what must be installed
-    options.py          speed, tenants, port
+    options.py          speed, tenants, queue, port
     server.py           the process: API, control loop, seeded stack
     world.py            what every part shares
 """
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
 from pytest_envdr.errors import PartFailed, UsageError
-from pytest_envdr.sandbox.options import SPEED, TENANTS, Options
+from pytest_envdr.sandbox.options import QUEUE, SPEED, TENANTS, Options
 from pytest_envdr.settings import cache_directory
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class Sandbox:
         *,
         speed: float = SPEED,
         tenants: int = TENANTS,
+        queue: str = QUEUE,
         port: int = 0,
         cache: Path | None = None,
         on_progress: Callable[[str], None] = lambda _: None,
@@ -68,7 +69,7 @@ class Sandbox:
                 f"The embedded sandbox runs on Linux only, and this is {sys.platform}.\n"
                 "To go on: name a stack with --envdr-stack; the plugin itself is not bound to Linux."
             )
-        self._options = Options(speed, tenants, port, str(cache or cache_directory() or ""))
+        self._options = Options(speed, tenants, queue, port, str(cache or cache_directory() or ""))
         self._on_progress = on_progress
         self._process: subprocess.Popen[str] | None = None
         self.stack = Path()
@@ -77,7 +78,7 @@ class Sandbox:
     def __enter__(self) -> Self:
         from pytest_envdr.sandbox import programs  # noqa: PLC0415 (it is also run as a module of its own)
 
-        programs.require()
+        programs.require(queue=self._options.queue)
         # Its own session: Ctrl-C in a terminal is the owner's to handle, and it ends by the owner's end.
         process = subprocess.Popen(
             [sys.executable, "-m", "pytest_envdr.sandbox", self._options.to_json()],

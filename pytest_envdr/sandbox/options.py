@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Self
 
 from pytest_envdr.errors import UsageError
+from pytest_envdr.settings import QUEUES
 
 SPEED = 10.0
 TENANTS = 20
+QUEUE = "redis"
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class Options:
     Attributes:
         speed: AWS-side delays are divided by this.
         tenants: how many tenants, each with a database of its own.
+        queue: where the workers take their jobs from: redis or sqs.
         port: the API's port on 127.0.0.1; 0 takes any free one.
         cache: where database templates are kept between runs; empty for nowhere.
 
@@ -28,6 +31,7 @@ class Options:
 
     speed: float = SPEED
     tenants: int = TENANTS
+    queue: str = QUEUE
     port: int = 0
     cache: str = ""
 
@@ -36,6 +40,8 @@ class Options:
             raise UsageError(f"The sandbox's speed must be from 1 (true to life) to 1000, not {self.speed:g}.")
         if not 1 <= self.tenants <= 2000:
             raise UsageError(f"The sandbox has from 1 to 2000 tenants, not {self.tenants}.")
+        if self.queue not in QUEUES:
+            raise UsageError(f"The sandbox's queue is one of {', '.join(QUEUES)}, not {self.queue!r}.")
         if not 0 <= self.port <= 65535:
             raise UsageError(f"A port is from 0 (any free one) to 65535, not {self.port}.")
 

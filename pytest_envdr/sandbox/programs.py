@@ -18,13 +18,16 @@ ON_PATH = ("setpriv", "mariadbd", "mariadb-install-db", "mariadb", "mariadb-binl
 SYSTEM = "/usr/local/bin:/usr/bin:/bin"
 LARAVEL = (Path("/usr/share/php/Illuminate/autoload.php"), Path("/usr/share/php/Illuminate/Redis"))
 EXTENSIONS = {"pdo_mysql", "redis", "mbstring", "dom"}
+SQS = "async-aws"
+"""What Laravel reaches SQS by; a queue in Redis needs none."""
+SQS_CLIENT = Path("/usr/share/php/AsyncAws/Sqs/autoload.php")
 
 
 def missing(*more: str) -> list[str]:
     """The programs that are not there: of the sandbox's own, and of `more`, which the system must have: a version
     manager's stand-in on PATH may have nothing behind it."""
     names = [name for name in ON_PATH if shutil.which(name, path=search_path()) is None]
-    names += [name for name in more if shutil.which(name, path=SYSTEM) is None]
+    names += [name for name in more if not _there(name)]
     if not _redis():
         names.append("redis-server")
     if "php" not in names and not _extensions() >= EXTENSIONS:
@@ -34,15 +37,19 @@ def missing(*more: str) -> list[str]:
     return names
 
 
-def require() -> None:
-    """Check that all is there.
+def require(*, queue: str = "redis") -> None:
+    """Check that all is there that a sandbox with such a queue stands on.
 
     Raises:
         MissingProgram: names what is missing, where it was looked for and the packages that bring it.
     """
-    names = missing()
+    names = missing(*([SQS] if queue == "sqs" else []))
     if names:
         raise MissingProgram.named(*names, searched=f"{search_path()}, {LARAVEL[0].parent.parent}")
+
+
+def _there(name: str) -> bool:
+    return SQS_CLIENT.exists() if name == SQS else shutil.which(name, path=SYSTEM) is not None
 
 
 def _redis() -> bool:

@@ -30,6 +30,7 @@ from pytest_envdr.sandbox.control_plane import (
     logs,
     rds,
     s3,
+    sqs,
 )
 from pytest_envdr.sandbox.envelope import database, seed
 from pytest_envdr.sandbox.envelope.names import ACCOUNT, DATABASE, REGION
@@ -51,6 +52,7 @@ SERVICES = {
     "cloudwatch": cloudwatch,
     "logs": logs,
     "s3": s3,
+    "sqs": sqs,
     "codebuild": codebuild,
     "codepipeline": codepipeline,
 }
@@ -89,6 +91,7 @@ def _open(options: Options, network: IPv4Network, directory: Path, parts: ExitSt
     world.storage.mkdir()
     world.cache = Path(options.cache) if options.cache else None
     world.contents[DATABASE] = database.content(options.tenants)
+    world.queue = options.queue
     api.observe_operations()
     controllers = [module.install(world) for module in SERVICES.values()]
     loop = ControlLoop(controllers)

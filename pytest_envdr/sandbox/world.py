@@ -36,6 +36,7 @@ class World:
         contents: what a new database instance holds, by its identifier; one without an entry starts empty.
         cache: where what takes long to make is kept between runs, for all sandboxes; None for nowhere.
         founding: the stack's past is being made up, such as its first backups.
+        queue: where the stack's workers take their jobs from: redis or sqs.
     """
 
     account: str
@@ -48,6 +49,7 @@ class World:
     contents: dict[str, Content] = field(default_factory=dict)
     cache: Path | None = None
     founding: bool = False
+    queue: str = "redis"
 
     def __post_init__(self) -> None:
         self.images = Images(self.directory / "images")

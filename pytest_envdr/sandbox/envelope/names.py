@@ -12,6 +12,7 @@ CLUSTER = "envelope-prod-cluster"
 DATABASE = "envelope-prod-db"
 SECRET = "envelope-prod/db"  # noqa: S105 (the secret's name)
 CACHE = "envelope-prod-redis"
+JOBS, DEAD_JOBS = "envelope-prod-jobs", "envelope-prod-jobs-dlq"
 VAULT, PLAN = "envelope-prod", "envelope-prod-daily"
 BACKUP_ROLE = "envelope-prod-backup"
 TOPIC = "envelope-prod-alarms"

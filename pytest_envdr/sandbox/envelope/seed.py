@@ -11,6 +11,7 @@ from pytest_envdr.sandbox.envelope import (
     monitoring,
     network,
     pipeline,
+    queue,
     services,
     stack_file,
     stores,
@@ -32,9 +33,10 @@ def build(world: World, version: str, report: Callable[[str], None], *, tenants:
     net = network.create(account)
     report("load balancers")
     balancers = services.create_load_balancers(account, net)
-    topic, queue = monitoring.create_topic(account)
-    report("database and cache")
+    topic, oncall = monitoring.create_topic(account)
+    report("database, cache and queue")
     places = stores.create(account, net)
+    queue.create(account)
     report("tenants' buckets")
     buckets.create(account, tenants)
     plan = backups.create(account)
@@ -50,7 +52,7 @@ def build(world: World, version: str, report: Callable[[str], None], *, tenants:
     stores.take_snapshot(account)
     world.founding = False
     return stack_file.render(
-        world, topic=topic, queue=queue, balancers=balancers, version=version, tenant_count=tenants
+        world, topic=topic, queue=oncall, balancers=balancers, version=version, tenant_count=tenants
     )
 
 

@@ -179,10 +179,8 @@ def _environment(account: Account, service: Service, stores: Stores, key: str) -
         "DB_INSTANCE": DATABASE,
         "REDIS_HOST": stores.cache_host,
         "REDIS_PORT": str(stores.cache_port),
-        "QUEUE_CONNECTION": "redis",
-        "QUEUE_RETRY_AFTER": str(queue.times(account.world).retry_after),
         "LARAVEL_STORAGE_PATH": str(account.world.storage),
-    }
+    } | queue.environment(account.world)
     return [{"name": name, "value": value} for name, value in values.items()]
 
 

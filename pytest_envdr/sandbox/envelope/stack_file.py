@@ -145,9 +145,15 @@ def _data(world: World, count: int) -> list[str]:
         *_table("maintenance", {"service": "api", "path": "/api/tenants"}),
         *_table("bad_deployment", {"service": "api"}),
         *_table("bad_deployment.images", {kind: images.reference(tag) for kind, tag in BAD_IMAGES.items()}),
-        *_table("queue", {"long_seconds": queue.times(world).long, "short_seconds": queue.times(world).short}),
+        *_table("queue", _queue(world)),
         *_table("drill_tenant", {"slug": tenants(count)[-1].slug, "page": "/t/{slug}/orders", "identity": IDENTITY}),
     ]
+
+
+def _queue(world: World) -> dict[str, object]:
+    times = queue.times(world)
+    names = {"connection": world.queue, "name": queue.name(world)}
+    return names | {"long_seconds": times.long, "short_seconds": times.short}
 
 
 def _objective(world: World, scenario: str) -> list[str]:
