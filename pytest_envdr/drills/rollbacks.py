@@ -124,8 +124,8 @@ def check_minimum(aws: Aws, drill: Drill, watched: Watched) -> list[Finding]:
     """Whether ECS took tasks of before away while it tried the broken ones, by its own time stamps."""
     before = watched.release.before
     state = _state(aws, watched)
-    if state is None or state.rollback is None:
-        return []  # it passed for good: then the old tasks had to go
+    if state is None or state.rollback is None or state.alarms:
+        return []  # its tasks passed for good, at first or for ever: then the old ones had to go
     now = ecs.described(aws, before.row.cluster, [task.arn for task in before.tasks])
     left = len(before.tasks) - sum(1 for task in now if task.stopping_at and task.stopping_at >= watched.fault.at)
     # With a minimum of 0, ECS may take all of them, which the drill does not call well: nobody would serve.

@@ -3,6 +3,7 @@ images, its task definition and its way back."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ from tests.drills import restored, runs
 from tests.drills.stranger import CLUSTER, PATIENCE, Stranger, copied
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from pytest_envdr.drills import Drill
@@ -199,6 +200,15 @@ def checked_elsewhere(stranger: Stranger, word: str, path: str) -> Iterator[None
     finally:
         client.modify_target_group(TargetGroupArn=group, HealthCheckPath=before)
         stranger.wait_until_steady(word)
+
+
+@contextmanager
+def meanwhile(act: Callable[[], None]) -> Iterator[None]:
+    """Somebody who acts once at the same time; what went wrong there is raised here."""
+    with ThreadPoolExecutor(1) as pool:
+        acting = pool.submit(act)
+        yield
+        acting.result()
 
 
 def wait_until_ended(stranger: Stranger, word: str) -> None:
