@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pymysql
 import pytest
+import redis
 
 from pytest_envdr.aws import Aws, elbv2
 from pytest_envdr.sandbox.envelope import buckets
@@ -87,13 +88,30 @@ def test_the_three_tiers_are_there(account: Account, stack: Stack) -> None:
     names = {tag["Value"] for row in rows["Subnets"] for tag in row["Tags"]}
     assert names == {f"envelope-prod-{tier}-{zone}" for tier in ("public", "private", "data") for zone in "ab"}
     database = account.client("rds").describe_db_instances(DBInstanceIdentifier=DATABASE)["DBInstances"][0]
-    nodes = account.client("elasticache").describe_cache_clusters(CacheClusterId=CACHE, ShowCacheNodeInfo=True)
+    group = account.client("elasticache").describe_replication_groups(ReplicationGroupId=CACHE)["ReplicationGroups"][0]
     public = str(urlsplit(stack.services["api"].probe.url).hostname).split(".")
     for address in (
         database["Endpoint"]["Address"],
-        nodes["CacheClusters"][0]["CacheNodes"][0]["Endpoint"]["Address"],
+        group["NodeGroups"][0]["PrimaryEndpoint"]["Address"],
     ):
         assert address.split(".")[:3] == [*public[:2], "64"]
+
+
+def test_the_cache_fails_over_and_evicts_nothing(account: Account) -> None:
+    """The queue is in it: two nodes in two zones, automatic failover, and a parameter group of its own in effect."""
+    client = account.client("elasticache")
+    group = client.describe_replication_groups(ReplicationGroupId=CACHE)["ReplicationGroups"][0]
+    assert (group["AutomaticFailover"], group["MultiAZ"]) == ("enabled", "enabled")
+    members = group["NodeGroups"][0]["NodeGroupMembers"]
+    assert sorted(member["PreferredAvailabilityZone"][-1] for member in members) == ["a", "b"]
+    for member in members:
+        found = client.describe_cache_clusters(CacheClusterId=member["CacheClusterId"], ShowCacheNodeInfo=True)
+        row = found["CacheClusters"][0]
+        own = {"CacheParameterGroupName": CACHE, "ParameterApplyStatus": "in-sync"}
+        assert own.items() <= row["CacheParameterGroup"].items()
+        endpoint = row["CacheNodes"][0]["Endpoint"]
+        with redis.Redis(endpoint["Address"], endpoint["Port"], decode_responses=True) as node:
+            assert node.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
 
 
 def test_a_host_that_nobody_has_is_not_found(stack: Stack) -> None:

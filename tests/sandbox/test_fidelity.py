@@ -111,8 +111,13 @@ def _restarts(stack: Stack) -> int:
 
 
 def _cache(stack: Stack) -> bool:
-    rows = stack.client("elasticache").describe_cache_clusters(CacheClusterId=CACHE)["CacheClusters"]
-    return bool(rows[0]["CacheClusterStatus"] == "available")
+    rows = stack.client("elasticache").describe_cache_clusters()["CacheClusters"]
+    return bool(rows) and all(row["CacheClusterStatus"] == "available" for row in rows)
+
+
+def _cache_group(stack: Stack) -> bool:
+    rows = stack.client("elasticache").describe_replication_groups(ReplicationGroupId=CACHE)["ReplicationGroups"]
+    return bool(rows[0]["Status"] == "available")
 
 
 def _database(stack: Stack) -> bool:
@@ -162,10 +167,10 @@ CASES: dict[tuple[str, str], tuple[tuple[str, ...], Callable[[Stack], Callable[[
     ("rds", "DescribeDBInstances"): (("mariadbd",), lambda stack: lambda: _database(stack)),
     ("rds", "DescribeEvents"): (("mariadbd",), _same_restarts),
     ("elasticache", "DescribeCacheClusters"): (("redis-server",), lambda stack: lambda: _cache(stack)),
+    ("elasticache", "DescribeReplicationGroups"): (("redis-server",), lambda stack: lambda: _cache_group(stack)),
 }
 """Operation -> the part to freeze, and what to look at while it is frozen."""
 ELSEWHERE = {
-    ("elasticache", "DescribeReplicationGroups"),
     ("rds", "DescribeDBSnapshots"),
     ("rds", "DescribeDBInstanceAutomatedBackups"),
     ("backup", "DescribeBackupJob"),
@@ -177,10 +182,9 @@ ELSEWHERE = {
     ("codepipeline", "GetPipelineState"),
     ("codepipeline", "ListActionExecutions"),
 }
-"""Proven in tests/sandbox/control_plane: in test_elasticache.py, for the embedded stack has no replication group; in
-test_rds_automated_backups.py, for what is not made, or made no more, shows only in the course of time; in
-test_backup_rds.py, where each job is watched with its server frozen; in test_s3_content.py,
-where the stored bytes are damaged; in test_codepipeline.py, where a build's command is frozen."""
+"""Proven in tests/sandbox/control_plane: in test_rds_automated_backups.py, for what is not made, or made no more, shows
+only in the course of time; in test_backup_rds.py, where each job is watched with its server frozen; in
+test_s3_content.py, where the stored bytes are damaged; in test_codepipeline.py, where a build's command is frozen."""
 
 
 def _calm(stack: Stack) -> bool:
@@ -189,7 +193,8 @@ def _calm(stack: Stack) -> bool:
     tasks = [task for row in rows for task in _every_task(stack, row["serviceName"])]
     wanted = sum(row["desiredCount"] for row in rows)
     steady = len(tasks) == wanted and all(task["lastStatus"] == "RUNNING" for task in tasks)
-    return steady and _steady(stack) and _targets(stack) and _database(stack) and _balancer(stack) and _cache(stack)
+    served = _steady(stack) and _targets(stack) and _balancer(stack)
+    return steady and served and _database(stack) and _cache(stack) and _cache_group(stack)
 
 
 def _every_task(stack: Stack, service: str) -> list[dict[str, Any]]:

@@ -1,12 +1,13 @@
-"""The database instance, the cache cluster and the secret with the database's credentials."""
+"""The database instance, the cache's replication group and the secret with the database's credentials."""
 
 from __future__ import annotations
 
 import json
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from pytest_envdr.sandbox.control_plane.elasticache.parameters import family
 from pytest_envdr.sandbox.data_plane.mariadb import version
 from pytest_envdr.sandbox.envelope.names import CACHE, DATABASE, PREFIX, SECRET
 
@@ -24,6 +25,10 @@ SERVER_PARAMETERS = {
     "max_allowed_packet": "67108864",
 }
 """The instance's own parameter group. A tenant's events need the scheduler, its routines the trust."""
+CACHE_NODES = 2
+CACHE_PARAMETERS = {"maxmemory-policy": "noeviction"}
+"""The cache's own parameter group: the queue is in it, and a job that is evicted is lost. (The engine's default evicts
+what expires; a job's lock does.)"""
 RETENTION_DAYS = 7
 SNAPSHOT = f"{DATABASE}-before-release"
 FILLING_SECONDS = 600.0
@@ -32,7 +37,7 @@ FILLING_SECONDS = 600.0
 
 @dataclass(frozen=True)
 class Stores:
-    """Where the tasks find their stores: addresses, and the secret's ARN."""
+    """Where the tasks find their stores: addresses, the cache's of its primary, and the secret's ARN."""
 
     database_host: str
     database_port: int
@@ -44,7 +49,7 @@ class Stores:
 def create(account: Account, network: Network) -> Stores:
     """Both stores, available."""
     password = secrets.token_urlsafe(18)
-    rds, elasticache = account.client("rds"), account.client("elasticache")
+    rds = account.client("rds")
     rds.create_db_subnet_group(
         DBSubnetGroupName=PREFIX, DBSubnetGroupDescription=PREFIX, SubnetIds=network.tier("data")
     )
@@ -65,17 +70,7 @@ def create(account: Account, network: Network) -> Stores:
         StorageEncrypted=True,
         Tags=[{"Key": "environment", "Value": "prod"}],
     )
-    elasticache.create_cache_subnet_group(
-        CacheSubnetGroupName=PREFIX, CacheSubnetGroupDescription=PREFIX, SubnetIds=network.tier("data")
-    )
-    elasticache.create_cache_cluster(
-        CacheClusterId=CACHE,
-        Engine="redis",
-        CacheNodeType="cache.t4g.small",
-        NumCacheNodes=1,
-        CacheSubnetGroupName=PREFIX,
-        SecurityGroupIds=[network.groups["data"]],
-    )
+    _create_cache(account, network)
     return _available(account, password)
 
 
@@ -119,24 +114,53 @@ def _create_parameter_group(account: Account) -> None:
     )
 
 
+def _create_cache(account: Account, network: Network) -> None:
+    """A primary and a replica in two zones, either of which may be lost."""
+    elasticache = account.client("elasticache")
+    elasticache.create_cache_subnet_group(
+        CacheSubnetGroupName=PREFIX, CacheSubnetGroupDescription=PREFIX, SubnetIds=network.tier("data")
+    )
+    elasticache.create_cache_parameter_group(
+        CacheParameterGroupName=CACHE, CacheParameterGroupFamily=family(), Description="Envelope's cache and queue"
+    )
+    elasticache.modify_cache_parameter_group(
+        CacheParameterGroupName=CACHE,
+        ParameterNameValues=[
+            {"ParameterName": name, "ParameterValue": value} for name, value in CACHE_PARAMETERS.items()
+        ],
+    )
+    elasticache.create_replication_group(
+        ReplicationGroupId=CACHE,
+        ReplicationGroupDescription="Envelope's cache and queue",
+        Engine="redis",
+        CacheNodeType="cache.t4g.small",
+        NumCacheClusters=CACHE_NODES,
+        AutomaticFailoverEnabled=True,
+        MultiAZEnabled=True,
+        CacheParameterGroupName=CACHE,
+        CacheSubnetGroupName=PREFIX,
+        SecurityGroupIds=[network.groups["data"]],
+        Tags=[{"Key": "environment", "Value": "prod"}],
+    )
+
+
 def _available(account: Account, password: str) -> Stores:
     rds, elasticache = account.client("rds"), account.client("elasticache")
 
     def instance() -> dict[str, str | dict[str, str]]:
         return dict(rds.describe_db_instances(DBInstanceIdentifier=DATABASE)["DBInstances"][0])
 
-    def cluster() -> dict[str, str | list[dict[str, dict[str, str]]]]:
-        answer = elasticache.describe_cache_clusters(CacheClusterId=CACHE, ShowCacheNodeInfo=True)
-        return dict(answer["CacheClusters"][0])
+    def group() -> dict[str, Any]:
+        return dict(elasticache.describe_replication_groups(ReplicationGroupId=CACHE)["ReplicationGroups"][0])
 
     account.wait_until(
         f"database {DATABASE}",
         lambda: instance()["DBInstanceStatus"] in {"available", "backing-up"},
         deadline=FILLING_SECONDS,
     )
-    account.wait_until(f"cache {CACHE}", lambda: cluster()["CacheClusterStatus"] == "available")
+    account.wait_until(f"cache {CACHE}", lambda: group()["Status"] == "available")
     database: dict[str, str] = instance()["Endpoint"]  # type: ignore[assignment]
-    cache: dict[str, str] = cluster()["CacheNodes"][0]["Endpoint"]  # type: ignore[index,assignment]
+    cache = group()["NodeGroups"][0]["PrimaryEndpoint"]
     secret = account.client("secretsmanager").create_secret(
         Name=SECRET,
         SecretString=json.dumps(
