@@ -12,6 +12,12 @@ staging         a bucket configured like another, filled from versions or by AWS
 bucket_checks   a staging bucket held against the manifest: what failed, what cannot be kept, what was lost
 merging         the merge plan: add, replace, conflict or skip, why, and by which command
 
+deployments     a broken image deployed to a service, and the way back: by ECS, or by hand
+releases        what a service runs, by revision and digest, and whether there is a way back to it
+rollbacks       what became of a bad deployment: seen by whom, rolled back by what
+witnesses       who noticed it, when, and how the broken tasks ended: for the report
+client          the client outside, whose answers say what an outage is
+
 A `Drill` is what one test tells: its time-line, its objectives, its findings. It neither holds nor changes AWS:
 whatever does takes `aws` and `journal` beside it.
 """
