@@ -152,6 +152,16 @@ def retry(aws: Aws, journal: Journal, uuids: Sequence[str], *, progress: Progres
     return laravel.run(aws, journal, service(aws.stack), command, progress=progress)
 
 
+def redrive(aws: Aws, journal: Journal, exercise: str, *, progress: Progress | None = None) -> list[str]:
+    """Put an exercise's jobs back from the dead-letter queue into the queue; their ids. SQS's own redrive moves those
+    of others too.
+
+    Raises:
+        WaitFailed: the command failed; says what it wrote.
+    """
+    return list(_told(aws, journal, ("dr:redrive", exercise), progress)["jobs"])
+
+
 def redispatch(aws: Aws, journal: Journal, exercise: str, *, progress: Progress | None = None) -> list[str]:
     """Make an exercise's lost jobs again from its outbox; the ids of those that the queue took.
 

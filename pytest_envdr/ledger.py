@@ -148,19 +148,40 @@ class Worker:
 
 
 @dataclass(frozen=True)
+class MessageQueue:
+    """What a queue in SQS is set to. The dead-letter queue's are None where there is none.
+
+    Attributes:
+        visibility_timeout: for how many seconds a message that somebody received is kept from others.
+        retention: for how many seconds a message is kept at all.
+        max_receives: how often a message is received before it goes to the dead-letter queue.
+        dead_letter_retention: for how many seconds that one keeps it, from when it was first sent.
+    """
+
+    visibility_timeout: int
+    retention: int
+    max_receives: int | None = None
+    dead_letter_retention: int | None = None
+
+
+@dataclass(frozen=True)
 class QueueState:
     """The queue at one moment.
 
     Attributes:
         at: when.
         keys: place to name, prefix and all.
-        counts: jobs in each of the four places, whosever they are.
+        counts: jobs in each of the places, whosever they are; with SQS approximately.
         pending, delayed, reserved, failed: the exercise's.
         foreign: failed jobs that are not.
         locks: the exercise's that are held.
         paused, maintenance: why workers may rightly take no job.
         workers: those alive, with their settings.
-        cache: of its INFO: run_id, role, maxmemory_policy, aof_enabled, evicted_keys, uptime_in_seconds.
+        cache: of its INFO: run_id, role, maxmemory_policy, aof_enabled, evicted_keys, uptime_in_seconds; empty where
+            the queue is in none.
+        dead: the exercise's jobs in the dead-letter queue.
+        message_queue: where the queue is SQS's, what it is set to. SQS shows no message: where the exercise's pending,
+            delayed and reserved jobs are is then what the application concludes from its ledger.
     """
 
     at: float
@@ -176,6 +197,8 @@ class QueueState:
     maintenance: bool = False
     workers: tuple[Worker, ...] = ()
     cache: Mapping[str, Any] = field(default_factory=dict)
+    dead: tuple[Held, ...] = ()
+    message_queue: MessageQueue | None = None
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> QueueState:
@@ -194,7 +217,9 @@ class QueueState:
             paused=told["paused"],
             maintenance=told["maintenance"],
             workers=tuple(Worker(**row) for row in told["workers"]),
-            cache=told["cache"],
+            cache=dict(told["cache"]),
+            dead=_held(own.get("dead", ())),
+            message_queue=MessageQueue(**told["message_queue"]) if told.get("message_queue") else None,
         )
 
     @property
@@ -204,8 +229,8 @@ class QueueState:
 
     @property
     def held(self) -> frozenset[str]:
-        """The exercise's jobs in any of the four places."""
-        return self.queued | {job.id for job in self.failed}
+        """The exercise's jobs in any of the places."""
+        return self.queued | {job.id for job in self.failed} | {job.id for job in self.dead}
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,12 @@ REMEDIES = {
     "timeout": "Set the workers' --timeout above the longest job.",
     "tries": "Set the workers' --tries to 2 or more, or retry what failed.",
     "eviction": "Set maxmemory-policy to noeviction in the cache's parameter group.",
+    "dead": "`php artisan dr:redrive` puts it back into the queue, and nobody else's.",
+    "visibility": "Set the queue's VisibilityTimeout above the workers' --timeout, and that above the longest job.",
+    "receives": "Set maxReceiveCount of the queue's redrive policy above the workers' --tries.",
+    "no-dead-letters": "Give the queue a redrive policy with a dead-letter queue.",
+    "retention": "Set MessageRetentionPeriod higher; the dead-letter queue's above that of the queue.",
+    "delay": "Give long_seconds of [queue] 900 at most.",
     "foreign-gone": "Find out who retried or deleted it; the drill names the uuids that it retried.",
 }
 

@@ -42,7 +42,11 @@ def check_queue(aws: Aws, drill: Drill, row: Queue, exercise: str) -> QueueState
         {f"retry_after {one.retry_after}, timeout {one.timeout}, tries {one.tries}" for one in queue.workers}
     )
     drill.note(f"{len(queue.workers)} workers run with {'; '.join(settings)}")
-    for difference in check_settings(queue, longest_seconds=row.long_seconds):
+    if queue.message_queue is not None:
+        drill.note(f"in SQS: {queue.message_queue}; where single jobs are is concluded from the ledger")
+    for difference in check_settings(
+        queue, longest_seconds=row.long_seconds, longest_delay_seconds=round(row.long_seconds)
+    ):
         drill.finding(queue_checks.finding(difference))
     return queue
 

@@ -168,6 +168,7 @@ def _retry(aws: Aws, journal: Journal, drill: Drill, case: Case) -> list[str]:
         [(job.id, job.uuid, job.reason) for job in failed],
         caption="The drill's own, which are retried. Those of others are not touched.",
     )
+    _redrive(aws, journal, drill, page, case.exercise)
     case.retried = [job.uuid for job in failed]
     if case.retried:
         queue_listings.list_failed(aws, journal, drill, case, when="before the retry", wanted=case.retried)
@@ -175,6 +176,20 @@ def _retry(aws: Aws, journal: Journal, drill: Drill, case: Case) -> list[str]:
         drill.attach("queue-retry.txt", f"$ {' '.join(ran.command)}\n{ran.output}\n")
     case.listing = queue_listings.begin_listing(aws, journal, case)
     return case.retried
+
+
+def _redrive(aws: Aws, journal: Journal, drill: Drill, page: Page, exercise: str) -> None:
+    """The drill's own jobs of the dead-letter queue, where there is one, back into the queue, and no other."""
+    if "dead" not in page.queue.counts:
+        return
+    drill.table(
+        "Dead-letter queue",
+        ("job", "uuid"),
+        [(job.id, job.uuid) for job in page.queue.dead],
+        caption=f"The drill's own of {page.queue.counts['dead']} messages; they are put back, those of others are not.",
+    )
+    if page.queue.dead:
+        drill.note(f"put back from the dead-letter queue: {', '.join(jobs.redrive(aws, journal, exercise))}")
 
 
 def _recreate(aws: Aws, journal: Journal, drill: Drill, case: Case) -> list[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_envdr.ledger import FailedJob, Held, Job, Ledger, QueueState, Worker
+    from pytest_envdr.ledger import FailedJob, Held, Job, Ledger, MessageQueue, QueueState, Worker
 
 __all__ = ["Difference", "Kind", "check_settings", "differences"]
 
@@ -33,6 +33,12 @@ Kind: TypeAlias = Literal[
     "timeout",
     "tries",
     "eviction",
+    "dead",
+    "visibility",
+    "receives",
+    "no-dead-letters",
+    "retention",
+    "delay",
 ]
 SENTENCES: dict[Kind, str] = {
     "not-queued": "Job {subject} was never queued: {actual}; it can be made again from the outbox",
@@ -52,8 +58,21 @@ SENTENCES: dict[Kind, str] = {
     "timeout": "Worker {subject}: its timeout is {actual}, and must be more than {expected}: jobs are killed half-way",
     "tries": "Worker {subject}: a job has {actual} try: one whose worker is killed fails without being run again",
     "eviction": "Cache {subject}: its maxmemory-policy is {actual}, expected {expected}: jobs may be evicted",
+    "dead": "Job {subject} is in the dead-letter queue and was not put back",
+    "visibility": "Worker {subject}: the queue's visibility timeout is {actual}, and must be more than {expected}: "
+    "jobs may be executed twice",
+    "receives": "Worker {subject}: a job is received {actual} times at most, and tried {expected} times: what its last "
+    "try kills ends in the dead-letter queue, and queue:failed does not show it",
+    "no-dead-letters": "Queue {subject} has no dead-letter queue: what no worker can receive alive comes back until it "
+    "expires",
+    "retention": "Queue {subject} keeps messages for {actual}, expected {expected}: after that they are deleted "
+    "without a word",
+    "delay": "Queue {subject} takes no job that is delayed by more than {expected}, and one is by {actual}",
 }
-HARMLESS: frozenset[Kind] = frozenset({"executed-twice", "new-id", "tries"})
+HARMLESS: frozenset[Kind] = frozenset({"executed-twice", "new-id", "tries", "receives", "no-dead-letters", "retention"})
+DAY_SECONDS = 86_400
+LONGEST_DELAY_SECONDS = 900
+"""SQS's."""
 
 
 @dataclass(frozen=True, order=True)
@@ -94,9 +113,14 @@ def differences(ledger: Ledger, queue: QueueState, *, before: QueueState) -> lis
     return [*found, *_stuck(queue), *_foreign(before, queue)]
 
 
-def check_settings(queue: QueueState, *, longest_seconds: float) -> list[Difference]:
-    """Whether retry_after > timeout > the longest job, for each worker alive; the tries; the cache's eviction."""
+def check_settings(
+    queue: QueueState, *, longest_seconds: float, longest_delay_seconds: float = 0.0
+) -> list[Difference]:
+    """Whether retry_after > timeout > the longest job, for each worker alive; the tries; the cache's eviction. With SQS
+    the visibility timeout stands in retry_after's place; and its dead-letter queue, retention and longest delay."""
     found = [difference for worker in queue.workers for difference in _of_worker(worker, longest_seconds)]
+    if queue.message_queue is not None:
+        found += _of_message_queue(queue, queue.message_queue, longest_seconds, longest_delay_seconds)
     policy = str(queue.cache.get("maxmemory_policy", "noeviction"))
     if policy != "noeviction":
         found.append(Difference(str(queue.cache.get("run_id", "")), "eviction", "noeviction", policy))
@@ -128,6 +152,8 @@ def _without_effect(job: Job, ledger: Ledger, queue: QueueState) -> Difference:
     for place, held in places:
         if job.id in {one.id for one in held}:
             return Difference(job.id, "unfinished", actual=place)
+    if job.id in {one.id for one in queue.dead}:
+        return Difference(job.id, "dead")
     failed = [one.reason for one in queue.failed if one.id == job.id]
     if failed:
         return Difference(job.id, "failed", actual=failed[0])
@@ -141,7 +167,7 @@ def _new_id(job: Job, ledger: Ledger, queue: QueueState) -> Iterator[Difference]
     """Of a job that was dispatched once. (The outbox keeps the last dispatch's id only.)"""
     if job.dispatches != 1 or job.uuid is None:
         return
-    held: list[Held | FailedJob] = [*queue.pending, *queue.delayed, *queue.reserved, *queue.failed]
+    held: list[Held | FailedJob] = [*queue.pending, *queue.delayed, *queue.reserved, *queue.dead, *queue.failed]
     seen = [run.uuid for run in ledger.runs_of(job.id)] + [one.uuid or "" for one in held if one.id == job.id]
     for uuid in sorted({uuid for uuid in seen if uuid != job.uuid}):
         yield Difference(job.id, "new-id", job.uuid, uuid)
@@ -167,10 +193,39 @@ def _foreign(before: QueueState, after: QueueState) -> Iterator[Difference]:
 def _of_worker(worker: Worker, longest: float) -> Iterator[Difference]:
     """No timeout (0) means that a job may take as long as it likes; no retry_after that none is ever taken back."""
     if worker.retry_after is not None:
-        floor, words = max((worker.timeout, f"the timeout, {worker.timeout} s"), (longest, f"{longest:g} s of a job"))
+        floor, words = _floor(worker, longest)
         if worker.retry_after <= floor:
             yield Difference(worker.task, "retry-after", words, f"{worker.retry_after} s")
     if worker.timeout and worker.timeout <= longest:
         yield Difference(worker.task, "timeout", f"{longest:g} s of a job", f"{worker.timeout} s")
     if worker.tries == 1:
         yield Difference(worker.task, "tries", "more", "1")
+
+
+def _floor(worker: Worker, longest: float) -> tuple[float, str]:
+    """What a job must be kept from others for, at least; and that in words."""
+    return max((worker.timeout, f"the timeout, {worker.timeout} s"), (longest, f"{longest:g} s of a job"))
+
+
+def _of_message_queue(
+    queue: QueueState, settings: MessageQueue, longest: float, longest_delay: float
+) -> Iterator[Difference]:
+    """The same for what SQS is told, and not the workers. The framework gives a job up, and lists it, when it is received
+    once more than it may be tried; but SQS may have taken it away before."""
+    name = queue.keys.get("pending", "").rsplit("/", 1)[-1]
+    for worker in queue.workers:
+        floor, words = _floor(worker, longest)
+        if settings.visibility_timeout <= floor:
+            yield Difference(worker.task, "visibility", words, f"{settings.visibility_timeout} s")
+        if settings.max_receives is not None and worker.tries >= settings.max_receives:
+            yield Difference(worker.task, "receives", str(worker.tries), str(settings.max_receives))
+    if settings.max_receives is None:
+        yield Difference(name, "no-dead-letters")
+    if settings.retention < DAY_SECONDS:
+        yield Difference(name, "retention", f"{DAY_SECONDS} s or more", f"{settings.retention} s")
+    kept = settings.dead_letter_retention
+    if kept is not None and kept <= settings.retention:
+        dead = queue.keys.get("dead", "").rsplit("/", 1)[-1]
+        yield Difference(dead, "retention", f"more than the {settings.retention} s of {name}", f"{kept} s")
+    if longest_delay > LONGEST_DELAY_SECONDS:
+        yield Difference(name, "delay", f"{LONGEST_DELAY_SECONDS} s", f"{longest_delay:g} s")
