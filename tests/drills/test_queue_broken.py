@@ -1,0 +1,233 @@
+"""Each way in which a queue's recovery may go wrong turns its own finding red, and no other.
+
+One drill is held when all its jobs are done, broken in one way after the other, and mended. What must happen while
+jobs are under way has a drill of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+
+from tests.drills.queue_rig import Hand, Rehearsal, failures, stopping
+from tests.drills.restored import exercising
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytest_envdr.exercise import Exercise
+
+
+@pytest.fixture(scope="module")
+def begun(battered_stack: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exercise]:
+    """A run on the sandbox."""
+    with exercising(battered_stack, tmp_path_factory.mktemp("queue-broken")) as begun:
+        yield begun
+
+
+@pytest.fixture(scope="module")
+def apart(battered_stack: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exercise]:
+    """Another run, with a journal of its own: what it puts back is not what the drill that is held owes."""
+    with exercising(battered_stack, tmp_path_factory.mktemp("queue-apart")) as begun:
+        yield begun
+
+
+@pytest.fixture(scope="module")
+def foreign(begun: Exercise) -> Iterator[str]:
+    """The uuid of a failed job that is nobody's here."""
+    hand = Hand(begun)
+    uuid = hand.strange_failure()
+    yield uuid
+    hand.sql("DELETE FROM failed_jobs WHERE uuid = %s", uuid)
+
+
+@pytest.fixture(scope="module")
+def first(begun: Exercise, foreign: str) -> Iterator[tuple[Rehearsal, dict[str, str]]]:
+    """A drill whose failed jobs were not retried yet, and what it found then."""
+    assert foreign
+    with stopping(begun) as rehearsal:
+        rehearsal.worker.wait_until_seen()
+        found = rehearsal.validated()
+        rehearsal.worker.retry()
+        yield rehearsal, found
+
+
+@pytest.fixture(scope="module")
+def rehearsal(first: tuple[Rehearsal, dict[str, str]]) -> Rehearsal:
+    """The same, all of whose jobs are done."""
+    return first[0]
+
+
+def test_not_retried(first: tuple[Rehearsal, dict[str, str]]) -> None:
+    """A job that failed and that nobody retried is found, with why it failed."""
+    rehearsal, found = first
+    assert list(found) == ["queue.failed"]
+    assert f"Job {rehearsal.job('fails', 1)} failed and was not retried: RuntimeException" in found["queue.failed"]
+
+
+def test_nothing_broken(rehearsal: Rehearsal) -> None:
+    """Nothing is found where nobody broke anything: what the tests below see is what they did."""
+    assert rehearsal.validated() == {}
+    assert rehearsal.drill.actuals.rta_seconds is not None
+
+
+@contextmanager
+def taken_away(rehearsal: Rehearsal, table: str, job: str) -> Iterator[None]:
+    """A job's rows of a table."""
+    sql = rehearsal.hand.sql
+    sql(f"CREATE TABLE kept AS SELECT * FROM {table} WHERE business_id = %s", job)  # noqa: S608
+    sql(f"DELETE FROM {table} WHERE business_id = %s", job)  # noqa: S608
+    try:
+        yield
+    finally:
+        sql(f"INSERT INTO {table} SELECT * FROM kept")  # noqa: S608
+        sql("DROP TABLE kept")
+
+
+def test_dropped_by_a_worker(apart: Exercise) -> None:
+    """A worker that takes a job and acknowledges it without a stroke of work: lost, by name, with an RPA."""
+    with stopping(apart) as rehearsal:
+        keys, job = rehearsal.before.queue.keys, rehearsal.job("delayed")
+        cache = rehearsal.hand.cache
+        rows = [str(row) for row in cache.zrange(keys["delayed"], 0, -1)]
+        assert cache.zrem(keys["delayed"], *(row for row in rows if json.loads(row)["dr"]["id"] == job)) == 1
+        rehearsal.worker.wait_until_seen()
+        rehearsal.worker.retry()
+        found = rehearsal.validated()
+        assert list(found) == ["queue.lost"]
+        assert job in found["queue.lost"]
+        assert rehearsal.drill.actuals.rta_seconds is None
+        assert rehearsal.drill.recovery_points[-1].lost == 1
+        assert (rehearsal.drill.rpa_seconds or 0) > rehearsal.drill.rpo_seconds
+
+
+def test_made_again(apart: Exercise) -> None:
+    """A job that is lost while workers are stopped, and made again from its outbox, is no failure; but it is told."""
+    with stopping(apart) as rehearsal:
+        job = rehearsal.job("delayed", 1)
+        rehearsal.hand.cache.delete(rehearsal.before.queue.keys["delayed"])
+        rehearsal.worker.wait_until_seen()
+        rehearsal.worker.retry()
+        made = rehearsal.worker.recreate()
+        recovery = rehearsal.worker.wait_until_recovered()
+        assert job in made
+        assert recovery.lost == recovery.made_again == sorted(made)
+        assert failures(rehearsal.drill) == {}
+        assert "queue.lost-made-again" in rehearsal.warnings()
+        assert recovery.rpa_seconds == 0
+
+
+def test_done_without_an_effect(rehearsal: Rehearsal) -> None:
+    """A job that says that it is done, and whose effect is not there."""
+    job = rehearsal.job("unique")
+    with taken_away(rehearsal, "dr_effects", job):
+        found = rehearsal.validated()
+    assert list(found) == ["queue.effect-missing"]
+    assert job in found["queue.effect-missing"]
+
+
+def test_executed_twice(rehearsal: Rehearsal) -> None:
+    """Two executions of which the second changed nothing are told, counted, and no failure."""
+    job = rehearsal.job("works")
+    with repeated(rehearsal, job):
+        assert rehearsal.validated() == {}
+        assert rehearsal.warnings() == ["queue.executed-twice"]
+
+
+def test_executed_twice_with_double_effect(rehearsal: Rehearsal) -> None:
+    """Two executions of a job that does not guard its effect: the effect is there twice, which is red."""
+    job, sql = rehearsal.job("works"), rehearsal.hand.sql
+    sql("ALTER TABLE dr_effects DROP INDEX dr_effects_business_id")
+    sql(
+        "INSERT INTO dr_effects (exercise, business_id, run_id, applied_at) "
+        "SELECT exercise, business_id, run_id, NOW(6) FROM dr_effects WHERE business_id = %s",
+        job,
+    )
+    try:
+        with repeated(rehearsal, job):
+            found = rehearsal.validated()
+    finally:
+        sql("DELETE FROM dr_effects WHERE business_id = %s ORDER BY id DESC LIMIT 1", job)
+        sql("ALTER TABLE dr_effects ADD UNIQUE KEY dr_effects_business_id (business_id)")
+    assert list(found) == ["queue.effect-twice"]
+    assert f"Job {job} had its effect 2 times, expected 1" in found["queue.effect-twice"]
+
+
+@contextmanager
+def repeated(rehearsal: Rehearsal, job: str, uuid: str = "") -> Iterator[None]:
+    """A second execution of a job, by its own uuid or another."""
+    sql, said = rehearsal.hand.sql, uuid4().hex[:8]
+    sql(
+        "INSERT INTO dr_runs (exercise, business_id, uuid, attempt, worker, started_at, finished_at, outcome) "
+        "SELECT exercise, business_id, IF(%s = '', uuid, %s), 1, %s, NOW(6), NOW(6), 'repeated' FROM dr_runs "
+        "WHERE business_id = %s LIMIT 1",
+        uuid,
+        uuid,
+        said,
+        job,
+    )
+    try:
+        yield
+    finally:
+        sql("DELETE FROM dr_runs WHERE worker = %s", said)
+
+
+def test_retried_with_a_new_id(rehearsal: Rehearsal) -> None:
+    """As Horizon retries: the job is known by its business id all the same, and the other uuid is told."""
+    uuid = str(uuid4())
+    with repeated(rehearsal, rehearsal.job("works", 1), uuid):
+        assert rehearsal.validated() == {}
+        assert set(rehearsal.warnings()) == {"queue.new-id", "queue.executed-twice"}
+        assert any(uuid in finding.title for finding in rehearsal.drill.findings)
+
+
+def test_a_lock_left_behind(rehearsal: Rehearsal) -> None:
+    """A unique job's lock that nobody will release: new jobs of its name would be skipped without a word."""
+    (lock,) = rehearsal.before.queue.locks
+    rehearsal.hand.cache.set(lock.key, "owner", ex=3600)
+    try:
+        found = rehearsal.validated()
+    finally:
+        rehearsal.hand.cache.delete(lock.key)
+    assert list(found) == ["queue.stuck"]
+    assert lock.key in found["queue.stuck"]
+
+
+@pytest.mark.parametrize("way", ["retried", "deleted"])
+def test_a_foreign_failed_job(rehearsal: Rehearsal, foreign: str, way: str) -> None:
+    """A failed job that waits for somebody else, and is retried (queue:retry all) or deleted during the drill."""
+    hand = rehearsal.hand
+    hand.sql("CREATE TABLE kept AS SELECT * FROM failed_jobs WHERE uuid = %s", foreign)
+    if way == "retried":
+        # What queue:retry does: pushed under the same uuid, then taken from the table.
+        delayed = rehearsal.before.queue.keys["delayed"]
+        hand.cache.zadd(delayed, {json.dumps({"uuid": foreign, "attempts": 0}): 4e9})
+    hand.sql("DELETE FROM failed_jobs WHERE uuid = %s", foreign)
+    try:
+        found = rehearsal.validated()
+    finally:
+        hand.sql("INSERT INTO failed_jobs SELECT * FROM kept")
+        hand.sql("DROP TABLE kept")
+        hand.cache.delete(rehearsal.before.queue.keys["delayed"])
+    assert list(found) == ["queue.foreign-gone"]
+    assert foreign in found["queue.foreign-gone"]
+
+
+def test_retry_after_shorter_than_the_job(apart: Exercise) -> None:
+    """Workers whose queue gives a job out again while it is still being worked on: red before anything is broken, and
+    then it is really executed twice."""
+    with Hand(apart).deployed({"QUEUE_RETRY_AFTER": "1"}), stopping(apart, "killed") as rehearsal:
+        found = failures(rehearsal.drill)
+        rehearsal.worker.wait_until_seen()
+        rehearsal.worker.retry()
+        recovery = rehearsal.worker.wait_until_recovered()
+        assert list(found) == ["queue.retry-after"]
+        assert "jobs may be executed twice" in found["queue.retry-after"]
+        assert recovery.duplicates
+        assert recovery.differences == []
+        assert recovery.lost == []
