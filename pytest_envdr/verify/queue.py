@@ -210,8 +210,8 @@ def _floor(worker: Worker, longest: float) -> tuple[float, str]:
 def _of_message_queue(
     queue: QueueState, settings: MessageQueue, longest: float, longest_delay: float
 ) -> Iterator[Difference]:
-    """The same for what SQS is told, and not the workers. The framework gives a job up, and lists it, when it is received
-    once more than it may be tried; but SQS may have taken it away before."""
+    """The same for what SQS is told, and not the workers. The framework gives a job up, and lists it, when it is
+    received once more than it may be tried; but SQS may have taken it away before."""
     name = queue.keys.get("pending", "").rsplit("/", 1)[-1]
     for worker in queue.workers:
         floor, words = _floor(worker, longest)
