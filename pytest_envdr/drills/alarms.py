@@ -223,6 +223,14 @@ def became_alarm(item: cloudwatch.HistoryItem) -> bool:
         return item.summary.endswith("to ALARM")
 
 
+def state_before(item: cloudwatch.HistoryItem) -> str:
+    """The state that an alarm's change of state began with; "" where its history does not say."""
+    try:
+        return str(json.loads(item.data)["oldState"]["stateValue"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
 def _not_fired(name: str, alarm: cloudwatch.Alarm | None, waited: float) -> Finding:
     if alarm is not None and alarm.state == "INSUFFICIENT_DATA":
         return Finding(

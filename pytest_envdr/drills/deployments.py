@@ -168,6 +168,7 @@ def _wait_until_recovered(aws: Aws, drill: Drill, watched: rollbacks.Watched, pr
         recovered = recovery.wait_until_recovered(aws, drill, before, probe, fault=watched.fault.clock, criteria=judged)
     finally:
         rollbacks.tell_witnesses(aws, drill, watched, probe)
+    releases.tell(drill, watched.release, recovered.tasks)
     for finding in rollbacks.check_minimum(aws, drill, watched):
         drill.finding(finding)
     return recovered

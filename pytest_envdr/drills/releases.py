@@ -11,7 +11,7 @@ from pytest_envdr.drills.recovery import not_steady
 from pytest_envdr.errors import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pytest_envdr.aws import Aws, ecs
     from pytest_envdr.aws.ecs_definitions import Container, TaskDefinition
@@ -78,6 +78,19 @@ def missing(aws: Aws, release: Release, tasks: list[ecs.Task]) -> str:
         if task.last_status == "RUNNING" and task.digests != release.digests:
             return f"task {task.id} runs another image than before ({_short(task.digests)})"
     return not_steady(aws, release.before, tasks)
+
+
+def tell(drill: Drill, release: Release, tasks: Sequence[ecs.Task]) -> None:
+    """What ran before and what runs now, for the report."""
+    before = release.before.service.task_definition
+    ran = [("before", "all", before, release.digests)]
+    runs = [("now", task.id, task.task_definition, task.digests) for task in tasks]
+    rows = [
+        (when, task, revision.rpartition("/")[2], container, digest)
+        for when, task, revision, digests in [*ran, *runs]
+        for container, digest in digests.items()
+    ]
+    drill.table("What ran before, and runs now", ("when", "task", "revision", "container", "image digest"), rows)
 
 
 def _refused(before: Subject, reasons: list[str]) -> Refused:

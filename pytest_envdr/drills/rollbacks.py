@@ -25,7 +25,16 @@ if TYPE_CHECKING:
 
 SKEW = timedelta(seconds=60)
 """How far AWS's clock may be from this machine's; the revision is the drill's own, so no other deployment has it."""
-COLUMNS = ("status", "why", "failed tasks", "threshold", "rollback began after", "ended after")
+COLUMNS = (
+    "deployment",
+    "revision",
+    "status",
+    "why",
+    "failed tasks",
+    "threshold",
+    "rollback began after",
+    "ended after",
+)
 
 
 @dataclass(frozen=True)
@@ -179,10 +188,10 @@ def _tell(drill: Drill, watched: Watched, state: ServiceDeployment | None) -> No
     began = watched.fault.at
     seen = rollback.started_at if rollback else None
     why = (rollback.reason if rollback else "") or state.reason or f"circuit breaker {breaker.status}"
-    spans = [f"{(at - began).total_seconds():.1f} s" if at else "not" for at in (seen, state.finished_at)]
-    row = (state.status, why, breaker.failures, breaker.threshold, *spans)
-    drill.table("What ECS made of the deployment", COLUMNS, [row], caption="by ECS's own time stamps, from the fault")
+    spans = [f"{(at - began).total_seconds():.1f} s" if at else "never" for at in (seen, state.finished_at)]
     revision = watched.revision.rpartition("/")[2]
+    row = (watched.deployment, revision, state.status, why, breaker.failures, breaker.threshold, *spans)
+    drill.table("What ECS made of the deployment", COLUMNS, [row], caption="by ECS's own time stamps, from the fault")
     told = (
         ("began", state.started_at, f"to bring {revision}"),
         ("rollback began", seen, why),

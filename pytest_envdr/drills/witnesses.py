@@ -118,15 +118,18 @@ def _client(drill: Drill, probe: Probe, fault: Entry) -> Witness:
 
 
 def _alarms(aws: Aws, drill: Drill, row: Service, fault: Entry) -> Iterator[Witness]:
+    """An alarm that had no data, or was in ALARM before, tells nothing of the deployment by being in ALARM."""
     for name in (*row.alarms, *row.error_alarms):
-        fired, summary = None, "did not fire"
-        for item in cloudwatch.history(aws, name, since=fault.at - SKEW):
-            if item.at < fault.at:
-                continue
+        since = [item for item in cloudwatch.history(aws, name, since=fault.at - SKEW) if item.at >= fault.at]
+        for item in since:
             drill.fact(f"alarm {name}: {item.type}", item.summary, item.at)
-            if fired is None and item.type == "StateUpdate" and alarms.became_alarm(item):
-                fired, summary = item.at, item.summary
-        yield Witness(f"alarm {name}", fired, summary)
+        fired = [item for item in since if item.type == "StateUpdate" and alarms.became_alarm(item)]
+        well = [item for item in fired if alarms.state_before(item) == "OK"]
+        if well:
+            yield Witness(f"alarm {name}", well[0].at, well[0].summary)
+        else:
+            said = "; ".join(item.summary for item in fired)
+            yield Witness(f"alarm {name}", None, f"it was not OK before: {said}" if said else "did not fire")
 
 
 def _rollback(drill: Drill, state: ServiceDeployment | None) -> Witness:

@@ -136,6 +136,17 @@ def test_it_tells_how_the_broken_tasks_ended(case: Case, outcome_of: Callable[[C
         assert any(row[4] == "137" for row in told.values()), told
 
 
+@pytest.mark.parametrize("case", gated(CASES))
+def test_it_tells_what_ran_before_and_runs_now(case: Case, outcome_of: Callable[[Case], Drilled]) -> None:
+    """By revision and digest: each task of now runs what all of before ran."""
+    ran = outcome_of(case).ran
+    (before, *now) = ran.table("What ran before, and runs now")
+    assert len(now) == ran.before["desiredCount"]
+    assert [row[2:] for row in now] == [before[2:]] * len(now)
+    assert before[2] == ran.before["taskDefinition"].rpartition("/")[2]
+    assert before[4].startswith("sha256:")
+
+
 @pytest.mark.parametrize("case", gated(CAUGHT))
 def test_the_circuit_breaker_is_who_noticed(case: Case, outcome_of: Callable[[Case], Drilled]) -> None:
     """The report says that the breaker was triggered, and when; no client noticed anything; the deployment is the one
