@@ -43,7 +43,11 @@ def check_queue(aws: Aws, drill: Drill, row: Queue, exercise: str) -> QueueState
     )
     drill.note(f"{len(queue.workers)} workers run with {'; '.join(settings)}")
     if queue.message_queue is not None:
-        drill.note(f"in SQS: {queue.message_queue}; where single jobs are is concluded from the ledger")
+        seconds = queue.message_queue.visibility_timeout
+        drill.note(
+            f"SQS keeps what a worker received from others for {seconds} s; its counts are approximate, and where "
+            "single jobs are is concluded from the ledger"
+        )
     for difference in check_settings(
         queue, longest_seconds=row.long_seconds, longest_delay_seconds=round(row.long_seconds)
     ):

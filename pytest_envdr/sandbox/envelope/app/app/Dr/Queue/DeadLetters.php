@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace App\Dr\Queue;
 
 use App\Queue\SqsClient;
+use AsyncAws\Sqs\Exception\MessageNotInflightException;
 use Closure;
 use Generator;
 
@@ -14,6 +15,7 @@ use Generator;
  */
 final class DeadLetters
 {
+    private const COUNTS = ['ApproximateNumberOfMessages', 'ApproximateNumberOfMessagesNotVisible'];
     private const BATCH = 10;
     private const MOST = 1_000;
     private const HELD_SECONDS = 20;
@@ -24,12 +26,14 @@ final class DeadLetters
     {
     }
 
-    public function count(): int
+    /**
+     * How many messages there are, by a queue's attributes.
+     *
+     * @param array<string, string> $attributes
+     */
+    public static function sum(array $attributes): int
     {
-        $names = ['ApproximateNumberOfMessages', 'ApproximateNumberOfMessagesNotVisible'];
-        $request = ['QueueUrl' => $this->url, 'AttributeNames' => $names];
-
-        return (int) array_sum($this->sqs->getQueueAttributes($request)->get('Attributes'));
+        return (int) array_sum(array_intersect_key($attributes, array_flip(self::COUNTS)));
     }
 
     /**
@@ -49,7 +53,11 @@ final class DeadLetters
         } finally {
             foreach ($kept as $receipt) {
                 $seen = ['QueueUrl' => $this->url, 'ReceiptHandle' => $receipt, 'VisibilityTimeout' => 0];
-                $this->sqs->changeMessageVisibility($seen);
+                try {
+                    $this->sqs->changeMessageVisibility($seen);
+                } catch (MessageNotInflightException) {
+                    // It has become visible by itself.
+                }
             }
         }
     }
@@ -59,7 +67,8 @@ final class DeadLetters
      */
     private function messages(): Generator
     {
-        $left = min($this->count(), self::MOST);
+        $counted = $this->sqs->getQueueAttributes(['QueueUrl' => $this->url, 'AttributeNames' => self::COUNTS]);
+        $left = min(self::sum($counted->get('Attributes')), self::MOST);
         $end = microtime(true) + self::PATIENCE_SECONDS;
         $request = [
             'QueueUrl' => $this->url,

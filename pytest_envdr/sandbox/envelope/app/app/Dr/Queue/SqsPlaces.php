@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace App\Dr\Queue;
 
 use App\Queue\SqsQueue;
+use App\Queue\Workers;
 use AsyncAws\Sqs\Exception\QueueDoesNotExistException;
 use Illuminate\Support\Facades\Cache;
 use Illuminate\Support\Facades\DB;
@@ -36,13 +37,14 @@ final class SqsPlaces extends Places
     /** @var array<string, string> */
     private readonly array $attributes;
     private readonly ?DeadLetters $deadLetters;
-    private readonly int $dead;
+    /** @var array<string, string> */
+    private readonly array $deadAttributes;
 
     public function __construct(private readonly SqsQueue $queue)
     {
         $this->url = $queue->getQueue(null);
         $this->attributes = $this->read($this->url);
-        [$this->deadLetters, $this->dead] = $this->deadLetters();
+        [$this->deadLetters, $this->deadAttributes] = $this->deadLetters();
     }
 
     /**
@@ -64,14 +66,14 @@ final class SqsPlaces extends Places
 
     public function keys(): array
     {
-        return ['pending' => $this->url] + array_filter(['dead' => $this->deadLetterUrl()]);
+        return ['pending' => $this->url] + ($this->deadLetters === null ? [] : ['dead' => (string) $this->deadLetterUrl()]);
     }
 
     public function counts(): array
     {
         $counts = array_map(fn (string $name): int => (int) $this->attributes[$name], self::COUNTS);
 
-        return $counts + ['failed' => FailedJobs::count(), 'dead' => $this->dead];
+        return $counts + ['failed' => FailedJobs::count(), 'dead' => DeadLetters::sum($this->deadAttributes)];
     }
 
     public function own(string $exercise): array
@@ -144,15 +146,13 @@ final class SqsPlaces extends Places
 
     public function settings(): array
     {
-        $deadLetters = $this->deadLetters === null ? [] : $this->read((string) $this->deadLetterUrl());
-
         return [
             'visibility_timeout' => (int) $this->attributes['VisibilityTimeout'],
             'retention' => (int) $this->attributes['MessageRetentionPeriod'],
             'max_receives' => $this->deadLetters === null ? null : (int) $this->policy()['maxReceiveCount'],
-            'dead_letter_retention' => isset($deadLetters['MessageRetentionPeriod'])
-                ? (int) $deadLetters['MessageRetentionPeriod']
-                : null,
+            'dead_letter_retention' => $this->deadLetters === null
+                ? null
+                : (int) $this->deadAttributes['MessageRetentionPeriod'],
         ];
     }
 
@@ -215,7 +215,7 @@ final class SqsPlaces extends Places
     private function awaitDrop(float $visible): int
     {
         $end = min($visible + self::DROPPED_SECONDS, microtime(true) + self::LONGEST_SECONDS);
-        while (($left = $this->messages()) > 0 && microtime(true) < $end) {
+        while (($left = $this->messages()) > 0 && microtime(true) < $end && Workers::alive() !== []) {
             usleep(250_000);
         }
 
@@ -231,20 +231,16 @@ final class SqsPlaces extends Places
     }
 
     /**
-     * @return array{0: DeadLetters|null, 1: int}
+     * @return array{0: DeadLetters|null, 1: array<string, string>}
      */
     private function deadLetters(): array
     {
         $url = $this->deadLetterUrl();
-        if ($url === null) {
-            return [null, 0];
-        }
-        $deadLetters = new DeadLetters($this->queue->getSqs(), $url);
         try {
-            return [$deadLetters, $deadLetters->count()];
+            return $url === null ? [null, []] : [new DeadLetters($this->queue->getSqs(), $url), $this->read($url)];
         } catch (QueueDoesNotExistException) {
             // SQS lets one be deleted that others name.
-            return [null, 0];
+            return [null, []];
         }
     }
 
