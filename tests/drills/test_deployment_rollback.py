@@ -96,6 +96,8 @@ def outcome_of(
 
     def do(case: Case) -> Drilled:
         stranger.wait_until_steady(case.word)
+        for alarm in stranger.stack["services"][case.word]["error_alarms"]:
+            stranger.wait_until_alarm(alarm, "OK")
         directory = above / case.name.replace(" ", "-")
         directory.mkdir()
         ran = drilled(sandbox_stack, directory, case.word, case.way, case.kind)
