@@ -130,13 +130,13 @@ class Approval(_Row):
 
     `allows` names what goes further than the scenario itself: "swap" a recovered tenant's database in, "merge"
     recovered objects into the tenant's bucket, "cutover" the services to a restored instance, "reboot" the database or
-    the cache while there is work in the queue.
+    the cache while there is work in the queue, "lose_queue": jobs of others that a cache loses when it restarts.
     """
 
     by: str
     reference: str = ""
     until: date | None = None
-    allows: tuple[Literal["swap", "merge", "cutover", "reboot"], ...] = ()
+    allows: tuple[Literal["swap", "merge", "cutover", "reboot", "lose_queue"], ...] = ()
 
 
 class Heartbeat(_Row):
@@ -228,6 +228,7 @@ class Queue(_Row):
     Attributes:
         service: which service (key of `services`) works on it; the commands run in a task like its own.
         connection, name: Laravel's queue connection and queue; "" for whatever the workers take jobs from.
+        cache: where it is, where that is in ElastiCache: a replication group, or a cluster of one node.
         artisan: how its commands begin.
         page_service, path: where the application tells an exercise's ledger; `{exercise}` stands for its name.
         long_seconds: how long a job works that is killed in its midst: longer than the container's `stopTimeout`, and
@@ -238,6 +239,7 @@ class Queue(_Row):
     service: str = "worker"
     connection: str = ""
     name: str = ""
+    cache: str = ""
     artisan: tuple[str, ...] = ("php", "artisan")
     page_service: str = "api"
     path: str = "/dr/ledger/{exercise}"

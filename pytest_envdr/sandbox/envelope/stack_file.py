@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_envdr.sandbox.envelope import images, queue
 from pytest_envdr.sandbox.envelope.database import tenants
 from pytest_envdr.sandbox.envelope.names import (
+    CACHE,
     CLUSTER,
     DATABASE,
     LISTENER_PORT,
@@ -153,6 +154,8 @@ def _data(world: World, count: int) -> list[str]:
 def _queue(world: World) -> dict[str, object]:
     times = queue.times(world)
     names = {"connection": world.queue, "name": queue.name(world)}
+    if world.queue == "redis":
+        names["cache"] = CACHE
     return names | {"long_seconds": times.long, "short_seconds": times.short}
 
 
