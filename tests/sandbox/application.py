@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SECONDS = 30.0
 USER, PASSWORD = "envelope", "s3cret"
 COMMANDS = {
-    "worker": "php artisan queue:work redis --queue=default --sleep=0.2 --tries=3 --timeout=60",
+    "worker": "php artisan queue:work {connection} --queue={queue} --sleep=0.2 --tries=3 --timeout=60",
     "scheduler": "php artisan envelope:heartbeat",
     "reverb": "php artisan reverb:start",
 }
@@ -85,6 +85,8 @@ class Application:
         self.network = network
         self.database = MariaDB(directory / "data", address=f"{network}.64.10")
         self.redis = Redis(directory / "redis", address=f"{network}.64.100")
+        self.connection, self.queue = "redis", "default"
+        self.variables: dict[str, str] = {}
         self._tasks: list[Task] = []
 
     def start(self, service: str, host: int, **more: str) -> Task:
@@ -93,8 +95,10 @@ class Application:
         log = self.directory / f"{service}-{host}-{len(self._tasks)}.log"
         environment = self.environment(service, address) | more
         with log.open("wb") as output:
-            command = COMMANDS.get(service, "sh bin/serve").split()
-            process = Process.start(command, name=service, cwd=database.APPLICATION, env=environment, output=output)
+            command = COMMANDS.get(service, "sh bin/serve").format(connection=self.connection, queue=self.queue)
+            process = Process.start(
+                command.split(), name=service, cwd=database.APPLICATION, env=environment, output=output
+            )
         self._tasks.append(Task(address, process, log, environment))
         return self._tasks[-1]
 
@@ -119,7 +123,7 @@ class Application:
             "LARAVEL_STORAGE_PATH": str(self.directory / "efs"),
             "TASK_IP": address,
             "HEARTBEAT_SECONDS": "0.1",
-        }
+        } | self.variables
 
     def rows(self, statement: str, *values: Any, schema: str = "central") -> list[tuple[Any, ...]]:
         with (

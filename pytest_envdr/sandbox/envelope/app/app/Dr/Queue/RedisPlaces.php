@@ -102,7 +102,10 @@ final class RedisPlaces extends Places
         // ElastiCache refuses CONFIG; INFO has the same.
         $wanted = ['run_id', 'role', 'uptime_in_seconds', 'maxmemory_policy', 'aof_enabled', 'evicted_keys'];
 
-        return array_intersect_key($this->redis->info(), array_flip($wanted));
+        $info = $this->redis->info();
+        $keyspace = array_filter($info, static fn (string $name): bool => preg_match('/^db\d+$/', $name) === 1, ARRAY_FILTER_USE_KEY);
+
+        return array_intersect_key($info, array_flip($wanted)) + ['keyspace' => (object) $keyspace];
     }
 
     public function settings(): ?array

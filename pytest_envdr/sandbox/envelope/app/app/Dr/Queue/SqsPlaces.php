@@ -6,7 +6,7 @@ namespace App\Dr\Queue;
 
 use App\Queue\SqsQueue;
 use App\Queue\Workers;
-use AsyncAws\Sqs\Exception\QueueDoesNotExistException;
+use AsyncAws\Core\Exception\Http\ClientException;
 use Illuminate\Support\Facades\Cache;
 use Illuminate\Support\Facades\DB;
 use Illuminate\Support\Facades\Log;
@@ -32,6 +32,7 @@ final class SqsPlaces extends Places
     private const DROPPED_SECONDS = 10.0;
     private const LONGEST_SECONDS = 60.0;
     private const SENT_KEPT_SECONDS = 3_600;
+    private const NO_SUCH_QUEUE = 'AWS.SimpleQueueService.NonExistentQueue';
 
     private readonly string $url;
     /** @var array<string, string> */
@@ -238,8 +239,12 @@ final class SqsPlaces extends Places
         $url = $this->deadLetterUrl();
         try {
             return $url === null ? [null, []] : [new DeadLetters($this->queue->getSqs(), $url), $this->read($url)];
-        } catch (QueueDoesNotExistException) {
+        } catch (ClientException $error) {
             // SQS lets one be deleted that others name.
+            if ($error->getAwsCode() !== self::NO_SUCH_QUEUE) {
+                throw $error;
+            }
+
             return [null, []];
         }
     }
