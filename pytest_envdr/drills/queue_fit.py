@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from pytest_envdr import jobs
+from pytest_envdr import jobs, laravel
 from pytest_envdr.drills import queue_checks
 from pytest_envdr.errors import Refused, WaitTimedOut
 from pytest_envdr.verify.queue import check_settings
@@ -21,13 +21,13 @@ PAGE_SECONDS = 20.0
 """How long the application's page may take to answer at all."""
 
 
-def check_queue(aws: Aws, drill: Drill, row: Queue, exercise: str) -> QueueState:
+def check_queue(aws: Aws, drill: Drill, row: Queue, exercise: str, *, patience: float = PAGE_SECONDS) -> QueueState:
     """The queue as it is, whether workers take jobs, and whether their settings can go well.
 
     Raises:
         Refused: the page does not answer, or the workers are not there, or rightly take no job.
     """
-    queue = _page(aws, drill, row, exercise)
+    queue = _page(aws, drill, row, exercise, min(patience, PAGE_SECONDS))
     drill.attach("queue before.json", json.dumps(asdict(queue), indent=2), media_type="application/json")
     if queue.paused or queue.maintenance:
         why = "the queue is paused" if queue.paused else "the application is in maintenance mode"
@@ -55,12 +55,14 @@ def check_queue(aws: Aws, drill: Drill, row: Queue, exercise: str) -> QueueState
     return queue
 
 
-def _page(aws: Aws, drill: Drill, row: Queue, exercise: str) -> QueueState:
+def _page(aws: Aws, drill: Drill, row: Queue, exercise: str, patience: float) -> QueueState:
+    if _in_maintenance(aws):
+        raise Refused("Nothing was touched: the application is in maintenance mode, so workers rightly take no job.")
     try:
         return drill.wait_until(
             lambda: jobs.page(aws.stack, exercise),
             what=f"the page {row.path} of {row.page_service}",
-            deadline=PAGE_SECONDS,
+            deadline=patience,
             longest_interval=1.0,
             tolerated=(OSError, ValueError),
         ).queue
@@ -70,6 +72,14 @@ def _page(aws: Aws, drill: Drill, row: Queue, exercise: str) -> QueueState:
             f"Looked at: {aws.stack.services[row.page_service].probe.url.rstrip('/')}{row.path}\n"
             "To go on: name in [queue] a page_service and a path where the application tells an exercise's ledger."
         ) from error
+
+
+def _in_maintenance(aws: Aws) -> bool:
+    """Whether the pages say so. One that does not answer at all says nothing."""
+    try:
+        return aws.stack.maintenance is not None and laravel.in_maintenance(aws.stack)
+    except OSError:
+        return False
 
 
 def _check_connection(aws: Aws, row: Queue, queue: QueueState) -> None:

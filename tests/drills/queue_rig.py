@@ -14,15 +14,17 @@ import redis
 from pytest_envdr import mariadb
 from pytest_envdr.aws import rds
 from pytest_envdr.drills import queues, restores
-from pytest_envdr.exercise import Charge, Exercise
+from pytest_envdr.exercise import Charge
 from pytest_envdr.waiting import wait_until
 from tests.drills.stranger import CLUSTER, PATIENCE, Stranger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from pytest_envdr.aws import Aws
     from pytest_envdr.drills import Drill
     from pytest_envdr.drills.queues import Case, Fault, StoppedWorker
+    from pytest_envdr.exercise import Exercise
     from pytest_envdr.ledger import Page
 
 WORKER = "worker"
@@ -31,9 +33,9 @@ WORKER = "worker"
 class Hand:
     """Somebody else's hand on a stack's queue, cache and database."""
 
-    def __init__(self, exercise: Exercise) -> None:
-        self._aws = exercise.aws
-        self.stranger = Stranger(exercise.stack.path)
+    def __init__(self, aws: Aws) -> None:
+        self._aws = aws
+        self.stranger = Stranger(aws.stack.path)
 
     @cached_property
     def cache(self) -> redis.Redis:
@@ -88,18 +90,50 @@ class Hand:
         )
         return uuid
 
+    @contextmanager
+    def evicting(self, policy: str) -> Iterator[None]:
+        """The cache with another maxmemory-policy in its parameter group; that of before comes back."""
+        client = self.stranger.client("elasticache")
+        group = client.describe_cache_clusters()["CacheClusters"][0]["CacheParameterGroup"]["CacheParameterGroupName"]
+        before = self._policy()
+        try:
+            self._set_policy(client, group, policy)
+            yield
+        finally:
+            self._set_policy(client, group, before)
+
+    def _policy(self) -> str:
+        return str(self.cache.info("memory")["maxmemory_policy"])
+
+    def _set_policy(self, client: Any, group: str, policy: str) -> None:
+        said = [{"ParameterName": "maxmemory-policy", "ParameterValue": policy}]
+        client.modify_cache_parameter_group(CacheParameterGroupName=group, ParameterNameValues=said)
+        wait_until(self._policy, lambda now: bool(now == policy), what=f"policy {policy}", deadline=PATIENCE)
+
     def left(self) -> dict[str, Any]:
         """All that a drill may leave behind, and what it must leave alone."""
-        ecs, words = self.stranger.client("ecs"), ("dr_outbox", "dr_runs", "dr_effects")
-        alone = [arn for arn in ecs.list_tasks(cluster=CLUSTER)["taskArns"] if not self._of_a_service(arn)]
-        pattern = "envelope_database_*"
+        words = "dr_outbox", "dr_runs", "dr_effects"
+        arns = self.stranger.client("ecs").list_tasks(cluster=CLUSTER)["taskArns"]
+        alone = [arn for arn in arns if not self._of_a_service(arn)]
         return {
             "service": self.stranger.state(WORKER),
             "rows": {word: self.sql(f"SELECT COUNT(*) FROM {word}")[0][0] for word in words},  # noqa: S608
             "failed": self.sql("SELECT uuid FROM failed_jobs ORDER BY id"),
-            "queue": sorted(key for key in self.cache.scan_iter(pattern) if "queues:" in key or "unique_job" in key),
+            "queue": self.places(),
             "alone": alone,
         }
+
+    def places(self) -> dict[str, list[str]]:
+        """What is in the queue, and which unique jobs' locks are held."""
+        found: dict[str, list[str]] = {}
+        for key in map(str, self.cache.scan_iter("envelope_database_*")):
+            if "unique_job" in key:
+                found[key] = []
+            elif "queues:" in key and not key.endswith(":notify"):
+                listed = self.cache.type(key) == "list"
+                rows = self.cache.lrange(key, 0, -1) if listed else self.cache.zrange(key, 0, -1)
+                found[key] = sorted(map(str, rows))
+        return found
 
     def _of_a_service(self, arn: str) -> bool:
         found = self.stranger.client("ecs").describe_tasks(cluster=CLUSTER, tasks=[arn])["tasks"]
@@ -164,4 +198,4 @@ def stopping(exercise: Exercise, how: Fault = "stopped") -> Iterator[Rehearsal]:
     """The drill, as far as the fault."""
     drill = exercise.drill(Charge(f"rehearsal of {how} {uuid4().hex[:4]}", "worker_queue_recovery"))
     with queues.stopped(exercise.aws, exercise.journal, drill, how=how, settle_seconds=PATIENCE) as worker:
-        yield Rehearsal(drill, worker, Hand(exercise))
+        yield Rehearsal(drill, worker, Hand(exercise.aws))

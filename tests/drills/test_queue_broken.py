@@ -13,6 +13,8 @@ from uuid import uuid4
 
 import pytest
 
+from pytest_envdr.drills import queue_fit
+from pytest_envdr.exercise import Charge
 from tests.drills.queue_rig import Hand, Rehearsal, failures, stopping
 from tests.drills.restored import exercising
 
@@ -40,7 +42,7 @@ def apart(battered_stack: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 @pytest.fixture(scope="module")
 def foreign(begun: Exercise) -> Iterator[str]:
     """The uuid of a failed job that is nobody's here."""
-    hand = Hand(begun)
+    hand = Hand(begun.aws)
     uuid = hand.strange_failure()
     yield uuid
     hand.sql("DELETE FROM failed_jobs WHERE uuid = %s", uuid)
@@ -221,7 +223,7 @@ def test_a_foreign_failed_job(rehearsal: Rehearsal, foreign: str, way: str) -> N
 def test_retry_after_shorter_than_the_job(apart: Exercise) -> None:
     """Workers whose queue gives a job out again while it is still being worked on: red before anything is broken, and
     then it is really executed twice."""
-    with Hand(apart).deployed({"QUEUE_RETRY_AFTER": "1"}), stopping(apart, "killed") as rehearsal:
+    with Hand(apart.aws).deployed({"QUEUE_RETRY_AFTER": "1"}), stopping(apart, "killed") as rehearsal:
         found = failures(rehearsal.drill)
         rehearsal.worker.wait_until_seen()
         rehearsal.worker.retry()
@@ -231,3 +233,16 @@ def test_retry_after_shorter_than_the_job(apart: Exercise) -> None:
         assert recovery.duplicates
         assert recovery.differences == []
         assert recovery.lost == []
+
+
+def test_a_cache_that_evicts(apart: Exercise) -> None:
+    """A parameter group that lets the cache evict what it holds when it is full: red before anything is broken."""
+    hand, row = Hand(apart.aws), apart.stack.queue
+    assert row is not None
+    drill = apart.drill(Charge("a cache that evicts", "worker_queue_recovery"))
+    assert queue_fit.check_queue(apart.aws, drill, row, "nobody").cache["maxmemory_policy"] == "noeviction"
+    assert failures(drill) == {}
+    with hand.evicting("allkeys-lru"):
+        queue_fit.check_queue(apart.aws, drill, row, "nobody")
+    assert list(failures(drill)) == ["queue.eviction"]
+    assert "maxmemory-policy is allkeys-lru, expected noeviction" in failures(drill)["queue.eviction"]
