@@ -227,8 +227,9 @@ class Queue(_Row):
 
     Attributes:
         service: which service (key of `services`) works on it; the commands run in a task like its own.
-        connection, name: Laravel's queue connection and queue; "" for whatever the workers take jobs from.
-        cache: where it is, where that is in ElastiCache: a replication group, or a cluster of one node.
+        connection, name: Laravel's queue connection ("redis", "sqs") and queue; "" for whatever the workers take jobs
+            from.
+        cache: where it is, where that is in ElastiCache: a replication group, or a cluster of one node; "" for SQS.
         artisan: how its commands begin.
         page_service, path: where the application tells an exercise's ledger; `{exercise}` stands for its name.
         long_seconds: how long a job works that is killed in its midst: longer than the container's `stopTimeout`, and

@@ -124,7 +124,7 @@ def test_a_wrong_stack_file_is_refused(
     refused(run(stack=str(path)), *words)
 
 
-@pytest.mark.parametrize("option", [("--envdr-speed", "fast"), ("--envdr-tenants", "0")])
+@pytest.mark.parametrize("option", [("--envdr-speed", "fast"), ("--envdr-tenants", "0"), ("--envdr-queue", "x")])
 def test_a_wrong_option_is_refused(pytester: pytest.Pytester, run: Run, option: tuple[str, str]) -> None:
     """The message names the option and what it takes."""
     pytester.makepyfile(DRILL)
