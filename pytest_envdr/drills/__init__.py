@@ -18,6 +18,13 @@ rollbacks       what became of a bad deployment: seen by whom, rolled back by wh
 witnesses       who noticed it, when, and how the broken tasks ended: for the report
 client          the client outside, whose answers say what an outage is
 
+queues          a queue's workers killed or stopped with marked jobs in hand, and the way back
+queue_fit       whether workers take jobs at all before, and whether their settings can go well
+queue_faults    what is done to the workers, how it is noticed, and what is put back
+queue_database  the database rebooted while jobs end
+queue_listings  the plan's `queue:failed`, as CloudWatch Logs has what it wrote
+queue_checks    what became of each job: done, lost, made again, executed twice
+
 A `Drill` is what one test tells: its time-line, its objectives, its findings. It neither holds nor changes AWS:
 whatever does takes `aws` and `journal` beside it.
 """
