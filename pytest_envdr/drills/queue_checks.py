@@ -187,7 +187,7 @@ def _tell(drill: Drill, case: Case, ledger: Ledger, found: list[Difference]) -> 
     rows = [_story(drill, case, job, ledger, fault) for job in ledger.jobs]
     drill.table(
         "What happened to each job",
-        ("job", "asked to", "runs", "effect"),
+        ("job", "asked to", "runs", "effect", "how it came to be done"),
         rows,
         caption="Seconds from the fault, by the application's clock.",
     )
@@ -202,20 +202,35 @@ def _tell(drill: Drill, case: Case, ledger: Ledger, found: list[Difference]) -> 
         drill.fact(f"job {run.id}", text, datetime.fromtimestamp(run.started_at, UTC))
 
 
-def _story(drill: Drill, case: Case, job: Job, ledger: Ledger, fault: float) -> tuple[str, str, str, str]:
+def _story(drill: Drill, case: Case, job: Job, ledger: Ledger, fault: float) -> tuple[str, ...]:
     def since(at: float) -> str:
         return f"{_clock(drill, at) - fault:+.1f}"
 
-    asked = ", ".join(
-        f"{key} {value:g}" for key, value in job.orders.items() if isinstance(value, int | float) and value
-    )
     runs = [
         f"{since(run.started_at)} {run.worker} attempt {run.attempt}: {_end(run, case)}"
         for run in ledger.runs_of(job.id)
     ]
     effects = [since(effect.applied_at) for effect in ledger.effects if effect.id == job.id]
-    retried = " (retried)" if job.uuid in case.retried else ""
-    return f"{job.id}{retried}", f"{job.kind} {asked}".strip(), "; ".join(runs) or "none", ", ".join(effects) or "none"
+    how = _how(job, ledger, case) if effects else "not done"
+    return job.id, _asked(job), "; ".join(runs) or "none", ", ".join(effects) or "none", how
+
+
+def _asked(job: Job) -> str:
+    """A job's orders in words."""
+    words = {key: f"{value:g}" for key, value in job.orders.items() if isinstance(value, int | float) and value}
+    return ", ".join([job.kind, *(f"{key.replace('_', ' ')} {value}" for key, value in words.items())])
+
+
+def _how(job: Job, ledger: Ledger, case: Case) -> str:
+    """Which mechanism brought a job to its end."""
+    runs = ledger.runs_of(job.id)
+    if job.id in case.made_again:
+        return "lost by the queue, made again from the outbox"
+    if job.uuid in case.retried:
+        return "failed, retried by its uuid"
+    if any(run.outcome is None for run in runs):
+        return "given out again by the queue"
+    return "run again by the framework" if len(runs) > 1 else "in its first run"
 
 
 def _last_seen(ledger: Ledger, job: str, case: Case) -> str:
