@@ -227,7 +227,7 @@ def stopped_worker(request: pytest.FixtureRequest, exercise: Exercise, drill: Dr
     """The queue's workers, stopped while they had marked jobs in hand and others were pending, delayed or failing.
 
     The test says how: `@pytest.mark.parametrize("stopped_worker", ["killed"], indirect=True)`, or "stopped" (in good
-    order), or "all stopped" (the service taken down).
+    order), or "all stopped" (the service taken down). A fault of a cache is skipped where the queue is in none.
 
     Broken: the workers' tasks, or the desired count, auto scaling suspended. Created: marked jobs, with an outbox and a
     ledger in the central database. Put back: the desired count, then auto scaling; marked jobs go from all places of
@@ -237,5 +237,7 @@ def stopped_worker(request: pytest.FixtureRequest, exercise: Exercise, drill: Dr
 
     with running.outcomes():
         exercise.check_approval("worker_queue_recovery")
+        if why := queues.unsuited(exercise.stack, request.param):
+            pytest.skip(why)
         with queues.stopped(exercise.aws, exercise.journal, drill, how=request.param) as worker:
             yield worker

@@ -48,6 +48,7 @@ class Way:
         prepare: looks whether it can be done, and sets up what shall notice it. Nothing is touched yet.
         check_after: looks, in the end, whether what was broken is as before.
         allows: what the approval must allow beyond the scenario; "" for nothing.
+        in_cache: it is done to the cache that the queue is in; a queue in SQS is in none.
     """
 
     orders: Callable[[Case], list[Order]]
@@ -58,6 +59,7 @@ class Way:
     prepare: Callable[[Aws, Journal, Drill, Case], None] = lambda *_: None
     check_after: Callable[[Aws, Drill, Case], None] = lambda *_: None
     allows: str = ""
+    in_cache: bool = False
 
 
 def check_allowed(stack: Stack, way: Way, today: date) -> None:

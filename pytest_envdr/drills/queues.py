@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from pytest_envdr.journal import Journal
     from pytest_envdr.laravel import Begun
     from pytest_envdr.ledger import Page, QueueState
-    from pytest_envdr.stack import Queue
+    from pytest_envdr.stack import Queue, Stack
 
-__all__ = ["Case", "Fault", "StoppedWorker", "stopped"]
+__all__ = ["Case", "Fault", "StoppedWorker", "stopped", "unsuited"]
 
 Fault = Literal["killed", "stopped", "all stopped", "database away"]
 """killed: workers in mid-job are stopped and do not end in time (SIGKILL); ECS starts others. stopped: they do end.
@@ -102,6 +102,13 @@ class StoppedWorker:
     retry: Callable[[], list[str]]
     recreate: Callable[[], list[str]]
     wait_until_recovered: Callable[[], Recovery]
+
+
+def unsuited(stack: Stack, how: Fault) -> str:
+    """Why a fault has no place in a stack: it breaks a cache, and the queue is in none. "" where it has."""
+    if how not in WAYS or not WAYS[how].in_cache or stack.queue is None or stack.queue.connection in {"", "redis"}:
+        return ""
+    return f"{how}: the queue's connection is {stack.queue.connection!r}, and no cache is broken for it."
 
 
 @contextmanager

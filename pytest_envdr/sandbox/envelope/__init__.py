@@ -8,6 +8,7 @@ account.py       the account's API as the seed sees it
 seed.py          everything below, in order
 network.py       VPC, subnets, security groups
 stores.py        database, cache, secret
+queue.py         the workers' queue, in Redis or in SQS, and their times
 services.py      load balancers, task definitions, services, scalable targets
 monitoring.py    alarms, topic, on-call queue
 stack_file.py    the stack file that describes it
