@@ -76,15 +76,6 @@ def page(stack: Stack, exercise: str) -> Page:
         raise ValueError(f"{url} is no page of marked jobs: {error!r}") from error
 
 
-def queue(aws: Aws, journal: Journal, exercise: str, *, progress: Progress | None = None) -> QueueState:
-    """The queue, as `dr:queue` prints it in a task of the workers' own.
-
-    Raises:
-        WaitFailed: the command failed; says what it wrote.
-    """
-    return QueueState.of(_told(aws, journal, ("dr:queue", exercise), progress))
-
-
 def dispatch(
     aws: Aws,
     journal: Journal,

@@ -142,7 +142,7 @@ def artisan(hand: Hand, *words: str) -> None:
 
 def test_maintenance_mode(begun: Exercise, hand: Hand, tmp_path: Path) -> None:
     """An application in maintenance mode, whose workers rest, is refused as that."""
-    artisan(hand, "down")
+    artisan(hand, "down", "--retry=5")
     try:
         assert "in maintenance mode" in refusal(begun.stack, tmp_path)
     finally:

@@ -45,7 +45,7 @@ database_restore: a point in time loses what was not archived yet, binary logs b
 and the seconds around.
 
 worker_queue_recovery: a job whose worker was killed comes back after `retry_after`, which is the application's own time
-and not divided by the speed (13 s at speed 10); where its tries are used up it then fails, and works anew when retried.
+and not divided by the speed (14 s at speed 10); where its tries are used up it then fails, and works anew when retried.
 """
 DAY = 86_400.0
 DAILY = {
