@@ -227,9 +227,10 @@ def stopped_worker(request: pytest.FixtureRequest, exercise: Exercise, drill: Dr
     """The queue's workers, stopped while they had marked jobs in hand and others were pending, delayed or failing.
 
     The test says how: `@pytest.mark.parametrize("stopped_worker", ["killed"], indirect=True)`, or "stopped" (in good
-    order), or "all stopped" (the service taken down). A fault of a cache is skipped where the queue is in none.
+    order), "all stopped" (the service taken down) or "database away" (rebooted while jobs end). What restarts database
+    or cache is skipped where the approval does not allow it, and a fault of a cache where the queue is in none.
 
-    Broken: the workers' tasks, or the desired count, auto scaling suspended. Created: marked jobs, with an outbox and a
+    Broken: the workers' tasks, or the desired count, auto scaling suspended; or database or cache restart. Created: marked jobs, with an outbox and a
     ledger in the central database. Put back: the desired count, then auto scaling; marked jobs go from all places of
     the queue, with their locks and rows, and nothing else does.
     """

@@ -17,7 +17,7 @@ from uuid import uuid4
 from pytest_envdr import jobs, undo
 from pytest_envdr.drills import Finding, queue_checks, queue_database, queue_faults, queue_fit, queue_listings
 from pytest_envdr.drills.subject import SETTLE_SECONDS, Subject, check_fit, subject
-from pytest_envdr.errors import Refused, UndoFailed
+from pytest_envdr.errors import NotCleared, Refused, UndoFailed
 from pytest_envdr.timeline import Phase
 
 if TYPE_CHECKING:
@@ -105,8 +105,15 @@ class StoppedWorker:
 
 
 def unsuited(stack: Stack, how: Fault) -> str:
-    """Why a fault has no place in a stack: it breaks a cache, and the queue is in none. "" where it has."""
-    if how not in WAYS or not WAYS[how].in_cache or stack.queue is None or stack.queue.connection in {"", "redis"}:
+    """Why a fault has no place in a stack: nobody allowed it, or it breaks a cache and the queue is in none. "" where
+    it has."""
+    if how not in WAYS:
+        return ""
+    try:
+        queue_faults.check_allowed(stack, WAYS[how], date.today())  # noqa: DTZ011 (the approver's day)
+    except NotCleared as error:
+        return f"{how}: {error}"
+    if not WAYS[how].in_cache or stack.queue is None or stack.queue.connection in {"", "redis"}:
         return ""
     return f"{how}: the queue's connection is {stack.queue.connection!r}, and no cache is broken for it."
 

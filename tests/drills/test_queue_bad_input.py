@@ -179,3 +179,6 @@ def test_a_reboot_that_nobody_allowed(begun: Exercise, tmp_path: Path) -> None:
     approvals["worker_queue_recovery"] = Approval(by="somebody")
     read = begun.stack.model_copy(update={"approvals": approvals})
     assert 'allows = ["reboot"]' in refusal(read, tmp_path, how="database away")
+    assert 'allows = ["reboot"]' in queues.unsuited(read, "database away"), "and the test is skipped with that"
+    assert queues.unsuited(read, "killed") == ""
+    assert queues.unsuited(begun.stack, "database away") == ""
