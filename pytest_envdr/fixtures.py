@@ -230,9 +230,9 @@ def stopped_worker(request: pytest.FixtureRequest, exercise: Exercise, drill: Dr
     order), "all stopped" (the service taken down) or "database away" (rebooted while jobs end). What restarts database
     or cache is skipped where the approval does not allow it, and a fault of a cache where the queue is in none.
 
-    Broken: the workers' tasks, or the desired count, auto scaling suspended; or database or cache restart. Created: marked jobs, with an outbox and a
-    ledger in the central database. Put back: the desired count, then auto scaling; marked jobs go from all places of
-    the queue, with their locks and rows, and nothing else does.
+    Broken: the workers' tasks, or the desired count, auto scaling suspended; or database or cache restart. Created:
+    marked jobs, with an outbox and a ledger in the central database. Put back: the desired count, then auto scaling;
+    marked jobs go from all places of the queue, with their locks and rows, and nothing else does.
     """
     from pytest_envdr.drills import queues  # noqa: PLC0415 (a run without drills needs no boto3)
 
