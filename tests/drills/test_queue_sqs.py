@@ -193,7 +193,7 @@ def test_killed(
 ) -> None:
     """SIGKILL so many seconds after the fault, then `envdr undo`: the service is as before, no job of the drill is left
     in any queue, none has failed, and no row is left of it."""
-    place, hand = runs.Place(tmp_path), Hand(begun)
+    place, hand = runs.Place(tmp_path), Hand(begun.aws)
     hand.stranger.wait_until_steady("worker")
     before = left(hand)
     process = runs.begin(place, stack_file, *RECOVERY, f"test_recovery and {death[0].split()[0]}")
