@@ -26,7 +26,7 @@ CHOSEN = {FIRST: "killed or database", SECOND: "stopped"}
 """Two runs: the gate takes the first, a sweep both. Faults of the cache have tests of their own."""
 BOTH = [pytest.param(FIRST, id="killed, database"), pytest.param(SECOND, marks=pytest.mark.sweep, id="stopped")]
 ONE, OTHER = BOTH[:1], BOTH[1:]
-PROVED = ("ecs.UpdateService", "ecs.DescribeServices", "ecs.ListTasks", "ecs.DescribeTasks", "rds.DescribeDBInstances")
+PROVED = ("ecs.DescribeServices", "ecs.ListTasks", "ecs.DescribeTasks", "rds.DescribeDBInstances")
 """What a recovery rests on: each of these answers must have had a real part behind it."""
 ERROR_SECONDS = 1.0
 """How far the instants of the drill and the control loop's own may be apart: the application's clock is the machine's,
