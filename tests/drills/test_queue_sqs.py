@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import signal
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -129,6 +130,16 @@ def test_the_stack_file_says_which_queue(begun: Exercise) -> None:
             pass
     finally:
         begun.aws.stack = kept
+
+
+def test_a_fault_of_the_cache(begun: Exercise, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done to a cache has no place where the queue is in none, and that is said; in Redis it has."""
+    assert queues.unsuited(begun.stack, "killed") == ""
+    monkeypatch.setitem(queues.WAYS, "killed", replace(queues.WAYS["killed"], in_cache=True))
+    assert "'sqs', and no cache is broken" in queues.unsuited(begun.stack, "killed")
+    assert begun.stack.queue is not None
+    redis = begun.stack.queue.model_copy(update={"connection": "redis"})
+    assert queues.unsuited(begun.stack.model_copy(update={"queue": redis}), "killed") == ""
 
 
 def test_a_message_that_somebody_drops(begun: Exercise, messages: Messages) -> None:
