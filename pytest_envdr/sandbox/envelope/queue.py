@@ -65,7 +65,10 @@ def name(world: World) -> str:
 
 
 def create(account: Account) -> None:
-    """The queue and its dead-letter queue, where they are SQS's; Redis needs nothing made."""
+    """The queue and its dead-letter queue, where they are SQS's; Redis needs nothing made.
+
+    Without long polling (ReceiveMessageWaitTimeSeconds): a worker that waits in a request gives no sign of life.
+    """
     if account.world.queue != "sqs":
         return
     sqs = account.client("sqs")
