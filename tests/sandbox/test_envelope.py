@@ -178,6 +178,7 @@ def test_the_stack_file_has_what_the_data_scenarios_read(account: Account, stack
         "database_restore": ("cutover",),
         "single_tenant_recovery": ("swap",),
         "tenant_bucket_recovery": ("merge",),
+        "worker_queue_recovery": ("reboot",),
     }
 
 
