@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SKEW = timedelta(seconds=5)
 """How far AWS's clock may be from this machine's."""
 WHO = ("who", "noticed after", "what")
-ENDS = ("task", "created after", "ended after", "stop code", "exit code", "reason")
+ENDS = ("task", "created after", "stopping after", "ended after", "stop code", "exit code", "reason")
 TIMES = "\N{MULTIPLICATION SIGN}"
 BY_HAND = "roll back by hand"
 """The mark of the manual rollback."""
@@ -101,7 +101,7 @@ def _scheduler(ended: list[ecs.Task]) -> Iterator[Witness]:
     """Tasks that did not end because they were no longer wanted."""
     failed = [task for task in ended if not _unwanted(task)]
     if failed:
-        first = min((at for task in failed if (at := ended_at(task))), default=None)
+        first = min((at for task in failed if (at := task.stopping_at or ended_at(task))), default=None)
         whys = Counter(_why(task) for task in failed)
         yield Witness(
             "ECS, by its tasks", first, "; ".join(f"{count} {TIMES} {why}" for why, count in whys.most_common())
@@ -166,7 +166,7 @@ def ended_at(task: ecs.Task) -> datetime | None:
 def _end(task: ecs.Task, fault: Entry) -> tuple[str, ...]:
     codes = ", ".join(str(code) for code in task.exit_codes.values()) or "none"
     reasons = "; ".join(dict.fromkeys([task.stopped_reason, *task.reasons.values()]))
-    spans = (_after(task.created_at, fault), _after(ended_at(task), fault))
+    spans = (_after(at, fault) for at in (task.created_at, task.stopping_at, ended_at(task)))
     return (task.id, *spans, task.stop_code, codes, reasons)
 
 

@@ -133,9 +133,9 @@ def test_it_tells_how_the_broken_tasks_ended(case: Case, outcome_of: Callable[[C
     code, reason = case.ends
     told = {row[0]: row for row in outcome.ran.table(ENDS)}
     assert told.keys() >= {task["taskArn"].rpartition("/")[2] for task in outcome.broken}
-    assert any(row[3] == code and reason in row[5] for row in told.values()), told
+    assert any(row[4] == code and reason in row[6] for row in told.values()), told
     if case.kind == "grows":
-        assert any(row[4] == "137" for row in told.values()), told
+        assert any(row[5] == "137" for row in told.values()), told
 
 
 @pytest.mark.parametrize("case", gated(CASES))
