@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from pytest_envdr import jobs, laravel
@@ -12,6 +12,8 @@ from pytest_envdr.errors import Refused, WaitTimedOut
 from pytest_envdr.verify.queue import check_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from pytest_envdr.aws import Aws
     from pytest_envdr.drills import Drill
     from pytest_envdr.ledger import QueueState
@@ -21,13 +23,31 @@ PAGE_SECONDS = 20.0
 """How long the application's page may take to answer at all."""
 
 
-def check_queue(aws: Aws, drill: Drill, row: Queue, exercise: str, *, patience: float = PAGE_SECONDS) -> QueueState:
+def check_queue(
+    aws: Aws,
+    drill: Drill,
+    row: Queue,
+    exercise: str,
+    *,
+    running: Collection[str] | None = None,
+    patience: float = PAGE_SECONDS,
+) -> QueueState:
     """The queue as it is, whether workers take jobs, and whether their settings can go well.
+
+    Args:
+        aws: read only.
+        drill: who is told.
+        row: the stack file's `[queue]`.
+        exercise: what will mark its jobs.
+        running: the addresses of the workers that ECS runs: one that has just ended may still be said to be alive.
+        patience: how long the page may take to answer.
 
     Raises:
         Refused: the page does not answer, or the workers are not there, or rightly take no job.
     """
     queue = _page(aws, drill, row, exercise, min(patience, PAGE_SECONDS))
+    if running is not None:
+        queue = replace(queue, workers=tuple(worker for worker in queue.workers if worker.task in running))
     drill.attach("queue before.json", json.dumps(asdict(queue), indent=2), media_type="application/json")
     if queue.paused or queue.maintenance:
         why = "the queue is paused" if queue.paused else "the application is in maintenance mode"

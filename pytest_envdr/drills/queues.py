@@ -138,7 +138,8 @@ def stopped(
             row, worker = jobs.row(aws.stack), jobs.service(aws.stack)
             before = check_fit(aws, drill, worker, settle_seconds=settle_seconds)
             name = f"{drill.exercise_id[:48]}-{uuid4().hex[:6]}"
-            queue = queue_fit.check_queue(aws, drill, row, name, patience=settle_seconds)
+            running = {task.address for task in before.tasks if task.address}
+            queue = queue_fit.check_queue(aws, drill, row, name, running=running, patience=settle_seconds)
             case = Case(how, name, row, before, queue)
             leaving.enter_context(_put_back(aws, journal, drill, case))
             case.way.prepare(aws, journal, drill, case)

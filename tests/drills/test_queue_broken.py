@@ -220,6 +220,19 @@ def test_a_foreign_failed_job(rehearsal: Rehearsal, foreign: str, way: str) -> N
     assert foreign in found["queue.foreign-gone"]
 
 
+def test_a_cache_that_evicts(apart: Exercise) -> None:
+    """A parameter group that lets the cache evict what it holds when it is full: red before anything is broken."""
+    hand, row = Hand(apart.aws), apart.stack.queue
+    assert row is not None
+    drill = apart.drill(Charge("a cache that evicts", "worker_queue_recovery"))
+    assert queue_fit.check_queue(apart.aws, drill, row, "nobody").cache["maxmemory_policy"] == "noeviction"
+    assert failures(drill) == {}
+    with hand.evicting("allkeys-lru"):
+        queue_fit.check_queue(apart.aws, drill, row, "nobody")
+    assert list(failures(drill)) == ["queue.eviction"]
+    assert "maxmemory-policy is allkeys-lru, expected noeviction" in failures(drill)["queue.eviction"]
+
+
 def test_retry_after_shorter_than_the_job(apart: Exercise) -> None:
     """Workers whose queue gives a job out again while it is still being worked on: red before anything is broken, and
     then it is really executed twice."""
@@ -233,16 +246,3 @@ def test_retry_after_shorter_than_the_job(apart: Exercise) -> None:
         assert recovery.duplicates
         assert recovery.differences == []
         assert recovery.lost == []
-
-
-def test_a_cache_that_evicts(apart: Exercise) -> None:
-    """A parameter group that lets the cache evict what it holds when it is full: red before anything is broken."""
-    hand, row = Hand(apart.aws), apart.stack.queue
-    assert row is not None
-    drill = apart.drill(Charge("a cache that evicts", "worker_queue_recovery"))
-    assert queue_fit.check_queue(apart.aws, drill, row, "nobody").cache["maxmemory_policy"] == "noeviction"
-    assert failures(drill) == {}
-    with hand.evicting("allkeys-lru"):
-        queue_fit.check_queue(apart.aws, drill, row, "nobody")
-    assert list(failures(drill)) == ["queue.eviction"]
-    assert "maxmemory-policy is allkeys-lru, expected noeviction" in failures(drill)["queue.eviction"]
