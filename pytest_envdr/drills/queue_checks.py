@@ -247,7 +247,7 @@ def _tell_made_again(drill: Drill, case: Case) -> None:
     """That nothing is missing in the end is not "no loss": the queue lost them."""
     if case.made_again:
         count, jobs_ = len(case.made_again), ", ".join(sorted(case.made_again))
-        title = f"The queue lost {count} jobs for good; they were made again from the outbox"
+        title = f"The queue lost {count} of the jobs for good; what was lost was made again from the outbox"
         remedy = "Keep an outbox for whatever must not be lost: neither the queue nor failed_jobs knows of these."
         drill.finding(Finding("queue.lost-made-again", "warning", title, jobs_, remedy))
 

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = ["AWAY"]
 
-ROUNDS = 20
-"""How many times a few jobs with one try alternate with a few that have more. The few are half as many as there are
-workers: whenever the outage comes, it meets both."""
-PART = 4
-"""The jobs' part of `short_seconds`: the more of them end, the more do so while the database is away."""
+ROUNDS = 25
+"""How many times jobs with one try alternate with some that have more."""
+SHARE = 3
+"""How many with one try there are to each that has more, so that every outage meets one, whoever holds what."""
+PART, SHORTEST_SECONDS = 16, 0.05
+"""The jobs' part of `short_seconds`: each asks the database when it begins and when it ends, and some must do so while
+it is away, which may be a fraction of a second."""
 SKEW = timedelta(seconds=5)
 """How far AWS's clock may be from this machine's."""
 BACK_SECONDS = 600.0
@@ -41,9 +43,10 @@ def _check_instance(aws: Aws, _journal: Journal, drill: Drill, _case: Case) -> N
 
 
 def _orders(case: Case) -> list[dict[str, Any]]:
-    seconds, count = round(case.row.short_seconds / PART, 2), max(len(case.before.tasks) // 2, 1)
+    seconds = round(max(case.row.short_seconds / PART, SHORTEST_SECONDS), 2)
+    count = max(len(case.before.tasks) // 2, 1)
     few = [
-        {"kind": "works", "count": count, "seconds": seconds, "tries": 1},
+        {"kind": "works", "count": SHARE * count, "seconds": seconds, "tries": 1},
         {"kind": "works", "count": count, "seconds": seconds},
     ]
     return [*(few * ROUNDS), *others(case)]
