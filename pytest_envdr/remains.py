@@ -14,6 +14,7 @@ from pytest_envdr import jobs, laravel, swaps
 from pytest_envdr.aws import (
     application_autoscaling,
     backup,
+    codepipeline,
     ec2,
     ecs,
     ecs_definitions,
@@ -268,12 +269,29 @@ def _upload(aws: Aws, entry: Entry) -> Remaining:
     return Remaining(tuple(s3_acts.uploads_of(aws, where["Bucket"], key=where["Key"], upload=upload)))
 
 
+def _transition(aws: Aws, before: Mapping[str, Any]) -> Remaining:
+    """The way into a stage, as long as it is this exercise's reason that keeps it closed."""
+    where = {key: before[key] for key in ("pipelineName", "stageName", "transitionType")}
+    try:
+        stage = codepipeline.stages(aws, before["pipelineName"]).get(before["stageName"])
+    except NotFound:
+        stage = None
+    if stage is None:
+        return Remaining(note="the stage is gone")
+    if stage.inbound.enabled:
+        return NOTHING
+    if stage.inbound.reason != before["reason"]:
+        return Remaining(note=f"it was closed by somebody else ({stage.inbound.reason}): left as it is")
+    return Remaining((where,))
+
+
 def _database(operation: str, aws: Aws, before: Mapping[str, Any]) -> Remaining:
     return Remaining(swaps.left(aws, operation, before))
 
 
 UNDOS: dict[str, Callable[[Aws, Mapping[str, Any]], Remaining]] = {
     "application-autoscaling.RegisterScalableTarget": _suspended_state,
+    "codepipeline.EnableStageTransition": _transition,
     "ec2.DeleteSecurityGroup": _security_group,
     "ecs.DeregisterTaskDefinition": _revisions,
     "ecs.RunTask": _command,

@@ -256,10 +256,12 @@ class BadDeployment(_Row):
         images: kind of badness to the image that is broken in this way, as a container definition names it. What the
             circuit breaker catches: "cannot-be-pulled", "exits", "unhealthy"; what it does not: "answers-500"; what it
             may or may not: "grows", until it is killed for memory.
+        pipeline: the pipeline in CodePipeline that ships to the service, which is kept out meanwhile; "" for none.
     """
 
     service: str
     images: dict[str, str] = Field(min_length=1)
+    pipeline: str = ""
 
 
 class Credentials(_Row):

@@ -16,7 +16,7 @@ from pytest_envdr.remains import UNDOS, UNDOS_BY_ANSWER, Remaining
 from pytest_envdr.waiting import pause, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from pytest_envdr.aws import Aws
     from pytest_envdr.journal import Entry, Journal
@@ -154,6 +154,7 @@ def replay(
     journal: Journal,
     report: Callable[[Undone], None] = lambda _: None,
     *,
+    but: Collection[str] = (),
     deadline: float = DEADLINE,
     progress: Progress | None = None,
 ) -> list[Undone]:
@@ -165,6 +166,7 @@ def replay(
         aws: the target.
         journal: what is owed.
         report: told of each entry as it is undone.
+        but: acts that stay owed for now.
         deadline: seconds for each entry to be seen back.
         progress: told how each wait stands.
 
@@ -174,7 +176,7 @@ def replay(
     done: list[Undone] = []
     failures: list[str] = []
     causes: list[Exception] = []
-    for entry in _in_order(journal.owed()):
+    for entry in _in_order([entry for entry in journal.owed() if entry.act not in but]):
         try:
             undone = reverse(aws, journal, entry, deadline=deadline, progress=progress)
         except Exception as error:  # the undo boundary: whatever it is, the rest must still be tried

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pytest_envdr import undo
 from pytest_envdr.aws import ecs, ecs_definitions
-from pytest_envdr.drills import client, recovery, releases, rollbacks, witnesses
+from pytest_envdr.drills import client, pipelines, recovery, releases, rollbacks, witnesses
 from pytest_envdr.drills.subject import SETTLE_SECONDS, check_fit
 from pytest_envdr.errors import Refused, UndoFailed
 from pytest_envdr.timeline import Mark, Phase
@@ -112,6 +112,7 @@ def deployed_badly(
             releases.check_broken(aws, release, kind, image)
             probe = held.enter_context(client.asking(drill, row))
             client.await_baseline(drill, probe, row)
+            held.enter_context(pipelines.kept_out(aws, journal, drill, row, declared.pipeline))
             held.enter_context(_put_back(aws, journal, drill, release))
             revision = _broken(aws, journal, release, image)
         with drill.phase(Phase.TRIGGER):
@@ -180,7 +181,12 @@ def _put_back(aws: Aws, journal: Journal, drill: Drill, release: Release) -> Ite
     try:
         yield
     finally:
-        undo.replay(aws, journal, lambda undone: drill.note(f"{undone.entry.inverse.restores}: {undone.how}"))
+        undo.replay(
+            aws,
+            journal,
+            lambda undone: drill.note(f"{undone.entry.inverse.restores}: {undone.how}"),
+            but={pipelines.CLOSES},
+        )
         _check_as_before(aws, drill, release)
 
 

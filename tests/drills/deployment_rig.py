@@ -66,9 +66,11 @@ def at(text: str) -> datetime:
 
 
 def aimed(stack_file: Path, directory: Path, word: str, **changes: Mapping[str, Any]) -> Path:
-    """A copy of a stack file whose bad deployments go to a service, and which promises AMPLE."""
+    """A copy of a stack file whose bad deployments go to a service that no pipeline ships to, and which
+    promises AMPLE."""
     directory.mkdir(parents=True, exist_ok=True)
-    tables: dict[str, Mapping[str, Any]] = {"bad_deployment": {"service": word}, f"objectives__{SCENARIO}": AMPLE}
+    deployed = {"service": word, "pipeline": ""}  # the stack's pipeline ships to the api alone
+    tables: dict[str, Mapping[str, Any]] = {"bad_deployment": deployed, f"objectives__{SCENARIO}": AMPLE}
     return copied(stack_file, directory / "stack.toml", **tables | changes)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from pytest_envdr.sandbox import Sandbox
 from pytest_envdr.sandbox.envelope import pipeline
+from pytest_envdr.sandbox.envelope.names import IMAGE
 from pytest_envdr.waiting import wait_until
 from tests.drills.stranger import CLUSTER, Stranger
 
@@ -78,8 +79,8 @@ def test_its_past_fits_what_runs(stranger: Stranger) -> None:
     main = stranger.client("s3").head_object(Bucket=pipeline.SOURCES, Key=pipeline.MAIN)["VersionId"]
     assert [row["revisionId"] for row in first["sourceRevisions"]] == [main]
     images, digests = running(stranger)
-    assert images == {pipeline.IMAGE}
-    assert digests == {held(stranger, pipeline.IMAGE)}
+    assert images == {IMAGE}
+    assert digests == {held(stranger, IMAGE)}
 
 
 def test_the_test_branch_ships_only_when_asked_for(stranger: Stranger) -> None:

@@ -18,6 +18,7 @@ from pytest_envdr.sandbox.envelope.names import (
     STANDBY_REGION,
     Service,
 )
+from pytest_envdr.sandbox.envelope.pipeline import PIPELINE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -144,7 +145,7 @@ def _data(world: World, count: int) -> list[str]:
         *_table("database.heartbeat", {"table": "dr_heartbeat"}),
         *_table("backup", {"vault": PREFIX, "plan": f"{PREFIX}-daily", "role": role}),
         *_table("maintenance", {"service": "api", "path": "/api/tenants"}),
-        *_table("bad_deployment", {"service": "api"}),
+        *_table("bad_deployment", {"service": "api", "pipeline": PIPELINE}),
         *_table("bad_deployment.images", {kind: images.reference(tag) for kind, tag in BAD_IMAGES.items()}),
         *_table("queue", _queue(world)),
         *_table("drill_tenant", {"slug": tenants(count)[-1].slug, "page": "/t/{slug}/orders", "identity": IDENTITY}),

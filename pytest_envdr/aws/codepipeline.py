@@ -1,0 +1,155 @@
+"""CodePipeline: a pipeline's stages and executions as typed values, and the way into a stage, closed for a while."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytest_envdr.aws import Act
+from pytest_envdr.journal import Inverse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+    from pytest_envdr.aws import Aws
+    from pytest_envdr.journal import Journal
+
+UNDER_WAY = frozenset({"InProgress", "Stopping"})
+"""An execution's status while it may still change something; all others are ends."""
+REASON_LIMIT = 300
+NOT_IN_A_REASON = re.compile(r"[^a-zA-Z0-9!@ ().*?-]")
+"""What CodePipeline refuses in the reason for a disabled transition."""
+
+
+@dataclass(frozen=True)
+class Deploy:
+    """An action that deploys to an ECS service: in which stage, and to what."""
+
+    stage: str
+    action: str
+    cluster: str
+    service: str
+
+
+@dataclass(frozen=True)
+class Transition:
+    """The way into a stage. `reason`, `changed_by` and `changed_at` are said of a disabled one."""
+
+    enabled: bool
+    reason: str
+    changed_by: str
+    changed_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage as it is: the execution that was in it last and what became of that there, and the one that waits in
+    front of it; "" where there is none."""
+
+    name: str
+    inbound: Transition
+    execution: str
+    status: str
+    waiting: str
+
+
+@dataclass(frozen=True)
+class Execution:
+    """An execution; `revisions` are those of its source actions, by action."""
+
+    id: str
+    status: str
+    started_at: datetime
+    trigger: str
+    revisions: Mapping[str, str]
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it may still change something; one that waits in front of a stage is in progress too."""
+        return self.status in UNDER_WAY
+
+
+def deploys(aws: Aws, pipeline: str) -> list[Deploy]:
+    """The actions of a pipeline that deploy to an ECS service (not those that deploy through CodeDeploy).
+
+    Raises:
+        NotFound: there is no such pipeline.
+    """
+    what = f"Pipeline {pipeline} cannot be read ({aws.origin(pipeline)})"
+    stages = aws.call("codepipeline.GetPipeline", what=what, name=pipeline)["pipeline"]["stages"]
+    return [
+        Deploy(stage["name"], action["name"], told.get("ClusterName", ""), told.get("ServiceName", ""))
+        for stage in stages
+        for action in stage["actions"]
+        if (action["actionTypeId"]["category"], action["actionTypeId"]["provider"]) == ("Deploy", "ECS")
+        for told in [action.get("configuration", {})]
+    ]
+
+
+def stages(aws: Aws, pipeline: str) -> dict[str, Stage]:
+    """A pipeline's stages as they are, by name.
+
+    Raises:
+        NotFound: there is no such pipeline.
+    """
+    what = f"The state of pipeline {pipeline} cannot be read ({aws.origin(pipeline)})"
+    rows = aws.call("codepipeline.GetPipelineState", what=what, name=pipeline)["stageStates"]
+    return {row["stageName"]: _stage(row) for row in rows}
+
+
+def executions(aws: Aws, pipeline: str) -> Iterator[Execution]:
+    """A pipeline's executions, the newest first, page by page; CodePipeline keeps those of twelve months.
+
+    Raises:
+        NotFound: there is no such pipeline.
+    """
+    what = f"The executions of pipeline {pipeline} cannot be read"
+    rows = aws.pages(
+        "codepipeline.ListPipelineExecutions", "pipelineExecutionSummaries", what=what, pipelineName=pipeline
+    )
+    for row in rows:
+        revisions = {one["actionName"]: one.get("revisionId", "") for one in row.get("sourceRevisions", [])}
+        trigger = row.get("trigger", {}).get("triggerType", "")
+        yield Execution(row["pipelineExecutionId"], row["status"], row["startTime"], trigger, revisions)
+
+
+def disable_inbound(aws: Aws, journal: Journal, pipeline: str, stage: str) -> None:
+    """Close the way into a stage: what comes waits in front of it, and a newer execution takes an older one's place.
+
+    Only for a way that is open: closing a closed one would change its reason.
+
+    Raises:
+        AwsError, UsageError: as `Aws.call`.
+    """
+    where = {"pipelineName": pipeline, "stageName": stage, "transitionType": "Inbound"}
+    reason = NOT_IN_A_REASON.sub("-", f"envdr drill {journal.header.exercise}")[:REASON_LIMIT]
+    act = Act(
+        "codepipeline.DisableStageTransition",
+        {**where, "reason": reason},
+        Inverse(
+            "codepipeline.EnableStageTransition",
+            {**where, "reason": reason},
+            f"the way into stage {stage} of pipeline {pipeline} open",
+        ),
+        f"The way into stage {stage} of pipeline {pipeline} cannot be closed",
+    )
+    aws.act(journal, act)
+
+
+def _stage(row: Mapping[str, Any]) -> Stage:
+    inbound, latest = row.get("inboundTransitionState", {}), row.get("latestExecution", {})
+    transition = Transition(
+        inbound.get("enabled", True),
+        inbound.get("disabledReason", ""),
+        inbound.get("lastChangedBy", ""),
+        inbound.get("lastChangedAt"),
+    )
+    return Stage(
+        row["stageName"],
+        transition,
+        latest.get("pipelineExecutionId", ""),
+        latest.get("status", ""),
+        row.get("inboundExecution", {}).get("pipelineExecutionId", ""),
+    )
