@@ -48,18 +48,19 @@ def test_recovery(drill: Drill, stopped_worker: StoppedWorker) -> None:
         assert recovery.rta_seconds <= drill.rto_seconds
 
 
-@pytest.mark.parametrize("stopped_worker", ["database away"], indirect=True)
+@pytest.mark.parametrize("stopped_worker", ["database away", "cache rebooted", "cache failed over"], indirect=True)
 def test_lost_jobs(drill: Drill, stopped_worker: StoppedWorker) -> None:
-    """The database is rebooted while jobs end. A job that fails then is lost by the framework for good, and in no place
-    that a queue knows of: the ledger names each of them, all are made again from the outbox, and within the RTO every
-    job is done, with its effect exactly once."""
+    """The database is rebooted while jobs end: one that fails then is lost by the framework for good. Or the cache that
+    the queue is in restarts, which empties it, or fails over, which loses what no replica had. No queue knows of what
+    it lost: the ledger names each job, all are made again from the outbox, and within the RTO every job is done, with
+    its effect exactly once."""
     with drill.phase("observe"):
         stopped_worker.wait_until_seen()
 
     with drill.phase("recover"):
         stopped_worker.restore()
-        stopped_worker.retry()
         stopped_worker.recreate()
+        stopped_worker.retry()
 
     with drill.phase("validate"):
         recovery = stopped_worker.wait_until_recovered()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pytest_envdr.stack import Stack
 
-READS = re.compile(r"(Describe|Get|List|Filter|BatchGet|Lookup|Head|Search|Receive|Test)([A-Z]|$)")
+READS = re.compile(r"(Describe|Get|List|Filter|BatchGet|Lookup|Head|Search|Receive|Test(?!Failover))([A-Z]|$)")
 """How the names of operations begin that change nothing (receiving hides a message for a while, no more)."""
 
 NOT_BUILT = "only a sandbox on this machine's loopback addresses is cleared; clearance for accounts is not built yet"

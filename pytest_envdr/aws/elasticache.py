@@ -15,7 +15,7 @@ from pytest_envdr.errors import NotFound
 from pytest_envdr.journal import Inverse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from pytest_envdr.aws import Aws
@@ -34,12 +34,15 @@ __all__ = [
     "existing",
     "existing_group",
     "fail_over",
+    "failover_tests",
     "group",
     "parameters",
     "reboot",
 ]
 
 Endpoint = tuple[str, int]
+TESTED = "Test Failover API called"
+"""How the event begins that a TestFailover leaves behind."""
 SourceKind = Literal["cache-cluster", "replication-group", "cache-parameter-group"]
 
 
@@ -244,8 +247,20 @@ def events(aws: Aws, source: str, kind: SourceKind, *, since: datetime, until: d
         StartTime=since,
         EndTime=until,
     )
-    found = [Event(row["Date"], row.get("SourceIdentifier", ""), row.get("Message", "")) for row in rows]
-    return sorted(found, key=lambda event: event.at)
+    return _events_of(rows)
+
+
+def failover_tests(aws: Aws, *, since: datetime, until: datetime) -> list[Event]:
+    """Each TestFailover of any group of the account in this Region; AWS allows fifteen in 24 hours."""
+    rows = aws.pages(
+        "elasticache.DescribeEvents",
+        "Events",
+        what="The events of replication groups cannot be read",
+        SourceType="replication-group",
+        StartTime=since,
+        EndTime=until,
+    )
+    return [event for event in _events_of(rows) if event.message.startswith(TESTED)]
 
 
 def reboot(aws: Aws, journal: Journal, target: Cluster) -> None:
@@ -279,6 +294,11 @@ def fail_over(aws: Aws, journal: Journal, target: Group, *, shard: str | None = 
     inverse = Inverse.healed(f"a primary and its replicas in {target.identifier}, which ElastiCache sees to itself")
     what = f"Shard {named} of {target.identifier} cannot fail over"
     aws.act(journal, Act("elasticache.TestFailover", said, inverse, what))
+
+
+def _events_of(rows: Iterable[Mapping[str, Any]]) -> list[Event]:
+    found = [Event(row["Date"], row.get("SourceIdentifier", ""), row.get("Message", "")) for row in rows]
+    return sorted(found, key=lambda event: event.at)
 
 
 def _cluster_of(row: Mapping[str, Any]) -> Cluster:

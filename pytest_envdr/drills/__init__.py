@@ -23,6 +23,8 @@ queues          a queue's workers killed or stopped with marked jobs in hand, an
 queue_fit       whether workers take jobs at all before, and whether their settings can go well
 queue_faults    what is done to the workers, how it is noticed, and what is put back
 queue_database  the database rebooted while jobs end
+caches          the cache that the queue is in, restarted or failed over
+cache_fit       whether it may be: what of others is in it
 queue_listings  the plan's `queue:failed`, as CloudWatch Logs has what it wrote
 queue_checks    what became of each job: done, lost, made again, executed twice
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from uuid import uuid4
 
 from pytest_envdr import jobs, undo
-from pytest_envdr.drills import Finding, queue_checks, queue_database, queue_faults, queue_fit, queue_listings
+from pytest_envdr.drills import Finding, caches, queue_checks, queue_database, queue_faults, queue_fit, queue_listings
 from pytest_envdr.drills.subject import SETTLE_SECONDS, Subject, check_fit, subject
 from pytest_envdr.errors import NotCleared, Refused, UndoFailed
 from pytest_envdr.timeline import Phase
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pytest_envdr.aws import Aws, ecs
     from pytest_envdr.drills import Drill
     from pytest_envdr.drills.alarms import Watch
+    from pytest_envdr.drills.cache_fit import Place
     from pytest_envdr.drills.queue_checks import Recovery
     from pytest_envdr.drills.queue_faults import Way
     from pytest_envdr.journal import Journal
@@ -35,15 +36,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Case", "Fault", "StoppedWorker", "stopped", "unsuited"]
 
-Fault = Literal["killed", "stopped", "all stopped", "database away"]
+Fault = Literal["killed", "stopped", "all stopped", "database away", "cache rebooted", "cache failed over"]
 """killed: workers in mid-job are stopped and do not end in time (SIGKILL); ECS starts others. stopped: they do end.
-all stopped: the service is taken down altogether. database away: the database is rebooted while jobs end."""
+all stopped: the service is taken down altogether. database away: the database is rebooted while jobs end. cache
+rebooted: what the queue is in comes back empty. cache failed over: a replica of it takes over."""
 
 WAYS: dict[Fault, Way] = {
     "killed": queue_faults.KILLED,
     "stopped": queue_faults.STOPPED,
     "all stopped": queue_faults.ALL_STOPPED,
     "database away": queue_database.AWAY,
+    "cache rebooted": caches.REBOOTED,
+    "cache failed over": caches.FAILED_OVER,
 }
 
 
@@ -63,6 +67,7 @@ class Case:
         made_again: the jobs that were lost and made again from the outbox.
         watch: what shall notice the fault, where that is alarms.
         listing: `queue:failed` after the retry.
+        place: the cache that the queue is in, where that is what is broken.
     """
 
     how: Fault
@@ -76,6 +81,7 @@ class Case:
     made_again: list[str] = field(default_factory=list)
     watch: Watch | None = None
     listing: Begun | None = None
+    place: Place | None = None
 
     @property
     def way(self) -> Way:
