@@ -129,7 +129,7 @@ def test_the_sandbox_says_what_one_needs(serving: Serving, tmp_path: Path) -> No
     assert "service/envelope-prod-cluster/envelope-prod-api" in done.stdout
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.sweep)])
 def test_the_sandbox_ends_when_told_to(serving: Serving, tmp_path: Path, number: signal.Signals) -> None:
     """It ends in good order, and nobody listens any more."""
     endpoint = urlsplit(str(read(tmp_path / "mine.toml").endpoint))

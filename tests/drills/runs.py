@@ -18,7 +18,7 @@ from pytest_envdr.journal import journal_paths
 from pytest_envdr.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 240.0
+SECONDS = 540.0
 """How long a run may take on a slow machine."""
 
 

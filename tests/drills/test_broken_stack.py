@@ -365,7 +365,7 @@ def as_before(outcome: Outcome) -> bool:
     return outcome.after == outcome.before and not outcome.left and not outcome.place.owed
 
 
-@pytest.mark.parametrize("case", FOUND, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", lanes.thinned(FOUND, every=3), ids=lambda case: case.name)
 def test_a_break_is_found(case: Break, outcome_of: Callable[[Break], Outcome], battered_stack: Path) -> None:
     """The run fails, a finding names what is broken, on the terminal and in the record; the service is as before."""
     outcome = outcome_of(case)
@@ -376,7 +376,7 @@ def test_a_break_is_found(case: Break, outcome_of: Callable[[Break], Outcome], b
     assert as_before(outcome)
 
 
-@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", lanes.thinned(REFUSED, every=2), ids=lambda case: case.name)
 def test_an_unfit_service_is_refused(case: Break, outcome_of: Callable[[Break], Outcome], battered_stack: Path) -> None:
     """The run fails with the reason, and no call that changes anything was made."""
     outcome = outcome_of(case)

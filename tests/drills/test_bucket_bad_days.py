@@ -142,6 +142,7 @@ def test_acls_where_they_are_used(rig: Rig) -> None:
     assert ran.failures == ["bucket.acl"]
 
 
+@pytest.mark.sweep
 def test_throttling(rig: Rig) -> None:
     """S3 answers 503 SlowDown to many requests: the drill is slower, green, and puts everything back."""
     bucket = rig.bucket(odd=False)

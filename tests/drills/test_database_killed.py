@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.drills import restoring, runs
+from tests.drills import lanes, restoring, runs
 from tests.drills.failover import Order
 from tests.drills.restored import standing
 from tests.drills.stranger import Stranger
@@ -112,7 +112,7 @@ def test_these_are_the_steps(stranger: Stranger, tmp_path: Path) -> None:
     check_undone(stranger, place, before)
 
 
-@pytest.mark.parametrize("step", CHOSEN)
+@pytest.mark.parametrize("step", lanes.thinned(CHOSEN, every=2))
 def test_killed_at_a_step(step: str, stranger: Stranger, tmp_path: Path) -> None:
     """SIGKILL: what was intended is owed, whether or not it was answered, and goes again."""
     place, before = runs.Place(tmp_path), standing(stranger)
@@ -125,7 +125,10 @@ def test_killed_at_a_step(step: str, stranger: Stranger, tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("what", "step"),
-    [("backup", "answered backup.StartRestoreJob"), (restoring.CUTOVER, "answered ecs.UpdateService 3")],
+    [
+        pytest.param("backup", "answered backup.StartRestoreJob", marks=pytest.mark.sweep),
+        (restoring.CUTOVER, "answered ecs.UpdateService 3"),
+    ],
 )
 def test_killed_elsewhere(what: str, step: str, stranger: Stranger, tmp_path: Path) -> None:
     """SIGKILL while AWS Backup has not created anything yet: it does, and that goes. SIGKILL with half the services

@@ -13,7 +13,7 @@ import pytest
 from pytest_envdr.errors import EnvdrError, NotFound, Refused
 from pytest_envdr.waiting import wait_until
 from tests.drills import deployment_rig as rig
-from tests.drills import runs
+from tests.drills import lanes, runs
 from tests.drills.stranger import CLUSTER, PATIENCE, Stranger
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ IMAGES = {
 }
 
 
-@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize("name", lanes.thinned(list(IMAGES), every=3))
 def test_an_image_that_is_not_broken_so(name: str, sandbox_stack: Path, tmp_path: Path) -> None:
     """What the registry tells of the image contradicts the kind: the drill would prove something else, or nothing."""
     kind, image, words = IMAGES[name]
@@ -111,7 +111,7 @@ def test_an_image_that_is_not_broken_so(name: str, sandbox_stack: Path, tmp_path
     assert words in said
 
 
-@pytest.mark.parametrize("controller", ["CODE_DEPLOY", "EXTERNAL"])
+@pytest.mark.parametrize("controller", ["CODE_DEPLOY", pytest.param("EXTERNAL", marks=pytest.mark.sweep)])
 def test_another_controller(controller: str, sandbox_stack: Path, tmp_path: Path) -> None:
     """A service that ECS does not deploy by itself knows no circuit breaker."""
     with beside(Stranger(sandbox_stack), deploymentController={"type": controller}) as tables:

@@ -112,6 +112,8 @@ RED = [
         rig.BRIEF,
     ),
 ]
+GATED = [*RED[:2], pytest.param(RED[2], marks=pytest.mark.sweep)]
+"""What the gate takes; a sweep takes all."""
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +134,7 @@ def outcome_of(
         yield outcome_of
 
 
-@pytest.mark.parametrize("case", RED, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", GATED, ids=lambda case: case.name)
 def test_a_break_is_found(case: Break, outcome_of: Callable[[Break], rig.Ran]) -> None:
     """The run fails, by this finding and no other, which names what is broken; and the service is as before."""
     ran = outcome_of(case)
@@ -168,7 +170,7 @@ def test_an_outage_is_counted(case: Break, outcome_of: Callable[[Break], rig.Ran
     assert warned == ["minimumHealthyPercent is 0"]
 
 
-@pytest.mark.parametrize("case", RED[2:], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", GATED[2:], ids=lambda case: case.name)
 def test_tasks_run_what_the_tag_means_now(case: Break, outcome_of: Callable[[Break], rig.Ran]) -> None:
     """Rolled back to the very task definition of before, the service answers 500 still: no such run has an RTA."""
     drill = outcome_of(case).place.drill
@@ -191,7 +193,13 @@ def check_refused(stack_file: Path, directory: Path, word: str, words: str, *, k
     assert rig.looked_at(stranger, word) == before
 
 
-@pytest.mark.parametrize("changes", [OFF, DISABLED], ids=["rolls nothing back", "circuit breaker off"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param(OFF, id="rolls nothing back"),
+        pytest.param(DISABLED, id="circuit breaker off", marks=pytest.mark.sweep),
+    ],
+)
 def test_no_way_back_is_refused(sandbox_stack: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
     """With the circuit breaker off, or one that does not roll back, a bad deployment would stay."""
     with rig.configured(Stranger(sandbox_stack), "worker", **changes):

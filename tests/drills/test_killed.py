@@ -225,7 +225,7 @@ def test_these_are_the_steps(case: Death, outcome_of: Callable[[Case], Outcome])
     check_brought_back(outcome)
 
 
-@pytest.mark.parametrize("case", DEATHS, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", lanes.thinned(DEATHS, every=5), ids=lambda case: case.name)
 def test_killed_at_a_step(case: Death, outcome_of: Callable[[Case], Outcome]) -> None:
     """SIGKILL before and after each entry of the journal, between call and settle, and on the way back: what was done
     is owed, and `envdr undo` brings it back."""
@@ -240,7 +240,7 @@ def test_killed_at_a_step(case: Death, outcome_of: Callable[[Case], Outcome]) ->
     check_brought_back(outcome)
 
 
-@pytest.mark.parametrize("case", CHANCES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", lanes.thinned(CHANCES, every=10), ids=lambda case: case.name)
 def test_killed_at_random(case: Death, outcome_of: Callable[[Case], Outcome]) -> None:
     """SIGKILL at an instant that nobody chose: `envdr undo` brings back what is owed."""
     outcome = outcome_of(case)

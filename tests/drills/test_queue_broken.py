@@ -233,6 +233,7 @@ def test_a_cache_that_evicts(apart: Exercise) -> None:
     assert "maxmemory-policy is allkeys-lru, expected noeviction" in failures(drill)["queue.eviction"]
 
 
+@pytest.mark.sweep
 def test_retry_after_shorter_than_the_job(apart: Exercise) -> None:
     """Workers whose queue gives a job out again while it is still being worked on: red before anything is broken, and
     then it is really executed twice."""

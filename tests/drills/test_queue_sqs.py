@@ -19,7 +19,7 @@ from pytest_envdr.errors import Refused
 from pytest_envdr.exercise import Charge
 from pytest_envdr.sandbox import Sandbox
 from pytest_envdr.waiting import pause, wait_until
-from tests.drills import lanes, runs
+from tests.drills import runs
 from tests.drills.queue_rig import Hand, failures, stopping
 from tests.drills.restored import exercising
 from tests.drills.stranger import PATIENCE, Stranger
@@ -142,6 +142,7 @@ def test_a_fault_of_the_cache(begun: Exercise, monkeypatch: pytest.MonkeyPatch) 
     assert queues.unsuited(begun.stack.model_copy(update={"queue": redis}), "killed") == ""
 
 
+@pytest.mark.sweep
 def test_a_message_that_somebody_drops(begun: Exercise, messages: Messages) -> None:
     """Received and deleted without a stroke of work: lost, by name, once the queue is empty; made again from the outbox
     it is no failure any more, but told."""
@@ -198,7 +199,8 @@ def tables(drill: Any) -> list[dict[str, Any]]:
     return [entry.data for entry in drill.entries if entry.kind == "table"]
 
 
-@pytest.mark.parametrize("death", lanes.thinned(DEATHS, every=len(DEATHS)), ids=str)
+@pytest.mark.sweep
+@pytest.mark.parametrize("death", DEATHS, ids=str)
 def test_killed(
     begun: Exercise, messages: Messages, stack_file: Path, tmp_path: Path, death: tuple[Fault, float]
 ) -> None:

@@ -97,6 +97,7 @@ def test_nothing_to_damage(begun: Exercise, directory: Path) -> None:
     assert files(directory / "state") == []
 
 
+@pytest.mark.sweep
 def test_a_user_who_names_nobody(battered_stack: Path, tmp_path: Path) -> None:
     """`--envdr-tenant nobody`: an error that tells which tenants there are, and nothing is touched."""
     before, place = looked_at(battered_stack), runs.Place(tmp_path)
@@ -109,6 +110,7 @@ def test_a_user_who_names_nobody(battered_stack: Path, tmp_path: Path) -> None:
     assert looked_at(battered_stack) == before
 
 
+@pytest.mark.sweep
 def test_logs_that_are_not_archived(battered_stack: Path, begun: Exercise, directory: Path) -> None:
     """The instant cannot be restored within twice the RTO: a verdict; the tenant gets its data back and is in service,
     and nothing is left."""

@@ -153,6 +153,7 @@ def test_a_worker_killed_in_mid_job(marked: Marked) -> None:
     assert found(marked, before) == [("executed-twice", twice["id"]), ("failed", once["id"])]
 
 
+@pytest.mark.sweep
 def test_received_too_often(marked: Marked, queues: Queues) -> None:
     """Where SQS allows fewer receives than the workers tries, a killed worker's job ends in the dead-letter queue, and
     not among the failed ones. It is found there and put back, and others' messages are left as they are."""

@@ -115,7 +115,10 @@ def owned() -> Iterator[Owned]:
     process.close()
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGKILL, *(pytest.param(number, marks=pytest.mark.sweep) for number in (signal.SIGTERM, signal.SIGINT))],
+)
 def test_the_owners_end_leaves_nothing(owned: Owned, number: signal.Signals) -> None:
     """However the owner ends, no process, file, port or lock of its sandbox is left."""
     assert len(owned.pids) > 10

@@ -162,6 +162,7 @@ def test_throttling_is_no_difference() -> None:
     assert sum(told.answered.values()) >= 3
 
 
+@pytest.mark.sweep
 def test_throttling_without_end_is_an_error() -> None:
     """Where S3 never answers, the comparison ends with its error; no object is called damaged."""
     expected, actual = buckets.pair("a")
