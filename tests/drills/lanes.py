@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Case = TypeVar("Case", bound="Hashable")
 Outcome = TypeVar("Outcome")
+Value = TypeVar("Value")
 
 
 @contextmanager
@@ -51,7 +52,7 @@ def wanted(request: pytest.FixtureRequest, cases: Iterable[Case]) -> list[Case]:
     return [case for case in cases if case in selected]
 
 
-def thinned(cases: Sequence[Case], *, every: int) -> list[ParameterSet]:
+def thinned(cases: Sequence[Value], *, every: int) -> list[ParameterSet]:
     """Cases for `parametrize`, of which the gate takes each `every`-th, and a sweep all."""
     marks = [() if number % every == 0 else (pytest.mark.sweep,) for number in range(len(cases))]
     return [pytest.param(case, marks=these) for case, these in zip(cases, marks, strict=True)]
