@@ -18,7 +18,7 @@ from pytest_envdr.aws import ecs, ecs_definitions, rds
 from pytest_envdr.drills import Finding
 from pytest_envdr.drills.recovery import PROOFS
 from pytest_envdr.drills.subject import unsteady
-from pytest_envdr.errors import Refused, WaitTimedOut
+from pytest_envdr.errors import Refused, WaitFailed, WaitTimedOut
 from pytest_envdr.probe import Probe, check_for, samples
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def cut_over_and_back(aws: Aws, journal: Journal, drill: Drill, aside: Aside, so
     Raises:
         NotCleared: it is not approved.
         Refused: no service names the source.
+        WaitFailed: a deployment was rolled back.
         WaitTimedOut: a deployment did not become steady.
         UndoFailed: the services could not be deployed back; it stays owed.
     """
@@ -143,9 +144,11 @@ def _deploy(
 
 
 def _not_deployed(aws: Aws, row: Service, revision: str) -> str:
+    """What is missing. A service that the circuit breaker took back never comes: there is nothing to wait for."""
     service = ecs.service(aws, row.name, row.cluster)
     if service.task_definition != revision:
-        return f"{row.name} went back to {service.task_definition.rpartition('/')[2]}"
+        back = service.task_definition.rpartition("/")[2]
+        raise WaitFailed(f"{row.name} went back to {back}: its deployment on the copy failed. Look at its tasks' logs.")
     reason = unsteady(aws, service)
     return f"{row.name}: {reason}" if reason else ""
 
