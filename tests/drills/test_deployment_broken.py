@@ -243,6 +243,7 @@ def test_an_inactive_revision_is_refused(sandbox_stack: Path, tmp_path: Path, se
     check_refused(sandbox_stack, tmp_path, "reverb", f"{second.rpartition('/')[2]} is INACTIVE")
 
 
+@pytest.mark.sweep  # a busy machine deploys before its alarm looks
 def test_deployment_alarms_are_named_as_who_noticed(sandbox_stack: Path, tmp_path: Path) -> None:
     """A service whose deployments watch the alarm on its errors: what the circuit breaker cannot see is rolled back by
     ECS all the same, and the report names the alarm."""

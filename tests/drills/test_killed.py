@@ -249,7 +249,11 @@ def test_killed_at_random(case: Death, outcome_of: Callable[[Case], Outcome]) ->
     check_brought_back(outcome)
 
 
-@pytest.mark.parametrize("case", ENDINGS[:3], ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, marks=[pytest.mark.sweep] if case.name == "time-out" else []) for case in ENDINGS[:3]],
+    ids=lambda case: case.name,
+)
 def test_a_run_that_is_ended_puts_back(case: Ending, outcome_of: Callable[[Case], Outcome]) -> None:
     """SIGTERM, Ctrl-C and a time-out: the run puts back what it changed and closes its evidence before it ends."""
     outcome = outcome_of(case)
