@@ -351,6 +351,7 @@ def test_failover_can_be_switched_off_and_on(served: Served) -> None:
     client.modify_replication_group(ReplicationGroupId=group, **off)
     client.delete_cache_cluster(CacheClusterId=f"{group}-001")
     client.get_waiter("cache_cluster_deleted").wait(CacheClusterId=f"{group}-001", WaiterConfig=FAST)
+    await_available(served, group)
     assert described(served, group)["MemberClusters"] == [f"{group}-002"]
     with pytest.raises(ClientError, match="at least 2"):
         client.modify_replication_group(ReplicationGroupId=group, AutomaticFailoverEnabled=True)
