@@ -170,7 +170,9 @@ class Controller:
                     del self._backend.shards[group_id]
                 continue
             shard = self._backend.shards[group_id]
-            changing = shard.busy or shard.tested or shard.promoted or not self._settled(group_id)
+            # The reader endpoint follows a replica that synchronises again while the group stays available.
+            settled = self._settled(group_id, reader=group.status == "creating")
+            changing = shard.busy or shard.tested or shard.promoted or not settled
             up = all(member and member.cache_cluster_status == "available" for member in members) and not changing
             if up and group.status == "creating":
                 self._backend.tell(group_id, events.GROUP, events.GROUP_CREATED.format(group=group_id))
@@ -178,9 +180,9 @@ class Controller:
                 group.status = "available" if up else "modifying"
             groups.show(self._backend, group, PORT, NODE)
 
-    def _settled(self, group_id: str) -> bool:
+    def _settled(self, group_id: str, *, reader: bool) -> bool:
         roles = self._roles.get(group_id)
-        return roles is not None and roles.settled()
+        return roles is not None and roles.settled(reader=reader)
 
 
 def _in_effect(node: Node, wanted: Settings) -> str:

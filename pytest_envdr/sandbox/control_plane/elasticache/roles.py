@@ -95,10 +95,11 @@ class Roles:
         """The endpoints that shall lead to this node, as far as no other node listens there any more."""
         return tuple(address for address in self._wanted(cluster_id) if self._is_free(address, cluster_id))
 
-    def settled(self) -> bool:
-        """Whether each endpoint leads to the node that it shall lead to by now."""
+    def settled(self, *, reader: bool) -> bool:
+        """Whether each endpoint leads to the node that it shall lead to by now; the reader endpoint only if asked."""
         self._choose_reader()
-        wanted = ((name, address) for name in self._nodes for address in self._wanted(name))
+        endpoints = {self.shard.primary_address} | ({self.shard.reader_address} if reader else set())
+        wanted = [(name, address) for name in self._nodes for address in self._wanted(name) if address in endpoints]
         return bool(self._nodes) and all(self._listens(name, address) for name, address in wanted)
 
     def _take_requests(self, primary: Node | None) -> None:
