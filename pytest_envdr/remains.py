@@ -18,6 +18,7 @@ from pytest_envdr.aws import (
     ec2,
     ecs,
     ecs_definitions,
+    elasticache,
     rds,
     s3,
     s3_acts,
@@ -37,6 +38,8 @@ OWN_PREFIX = "envdr-"
 """How the names of all begin that a drill creates beside the stack."""
 PAGE_SECONDS = 60.0
 """How long the application's page may be away."""
+CACHE_SECONDS = 900.0
+"""How long a cache may take to come back: a failover takes some minutes, a node that is replaced more."""
 SKEW = timedelta(seconds=60)
 """How far AWS's clock may be from this machine's."""
 
@@ -95,8 +98,10 @@ def _command(aws: Aws, before: Mapping[str, Any]) -> Remaining:
 
 def _marked_jobs(aws: Aws, before: Mapping[str, Any]) -> Remaining:
     """The command that takes them away, as long as the application's page shows any, or a lock or a row of theirs. Its
-    database may be rebooting."""
+    database may be rebooting. What is taken out of a cache that is about to fail over may come back with the replica,
+    so that is waited for first."""
     try:
+        _await_cache(aws)
         page = wait_until(
             lambda: jobs.page(aws.stack, before["forgets"]),
             what="the page of marked jobs",
@@ -106,6 +111,19 @@ def _marked_jobs(aws: Aws, before: Mapping[str, Any]) -> Remaining:
     except WaitTimedOut as error:
         raise UndoFailed(f"whether marked jobs of {before['forgets']} are left cannot be seen: {error}") from error
     return NOTHING if page.empty else Remaining((laravel.calling(aws, before),))
+
+
+def _await_cache(aws: Aws) -> None:
+    """Until the cache that the queue is in is available, where the stack file names one that there is."""
+    if aws.stack.queue is None or not (name := aws.stack.queue.cache):
+        return
+    wait_until(
+        lambda: elasticache.condition(aws, name),
+        lambda status: status in {"", "available"},
+        what=f"{name} available",
+        deadline=CACHE_SECONDS,
+        longest_interval=1.0,
+    )
 
 
 def _db_instance(aws: Aws, entry: Entry) -> Remaining:

@@ -30,6 +30,7 @@ __all__ = [
     "Shard",
     "SourceKind",
     "cluster",
+    "condition",
     "events",
     "existing",
     "existing_group",
@@ -218,6 +219,18 @@ def existing_group(aws: Aws, identifier: str) -> Group | None:
         return group(aws, identifier)
     except NotFound:
         return None
+
+
+def condition(aws: Aws, identifier: str) -> str:
+    """The state of a replication group with all its nodes, or of a cluster of its own: "available" once everything is,
+    for a node may restart in a group that says it is. "" where there is nothing of that name."""
+    found = existing_group(aws, identifier)
+    if found is None:
+        alone = existing(aws, identifier)
+        return alone.status if alone else ""
+    nodes = {name: cluster(aws, name).status for name in found.clusters}
+    unfit = [f"{name} is {status}" for name, status in nodes.items() if status != "available"]
+    return ", ".join(unfit) or found.status
 
 
 def parameters(aws: Aws, parameter_group: str) -> Parameters:

@@ -27,6 +27,7 @@ caches          the cache that the queue is in, restarted or failed over
 cache_fit       whether it may be: what of others is in it
 queue_listings  the plan's `queue:failed`, as CloudWatch Logs has what it wrote
 queue_checks    what became of each job: done, lost, made again, executed twice
+queue_logs      what the workers wrote meanwhile, where a job was lost or is stuck
 
 A `Drill` is what one test tells: its time-line, its objectives, its findings. It neither holds nor changes AWS:
 whatever does takes `aws` and `journal` beside it.

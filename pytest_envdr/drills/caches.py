@@ -99,7 +99,7 @@ def _told(aws: Aws, drill: Drill, place: Place) -> list[elasticache.Event]:
 def _await_answers(aws: Aws, drill: Drill, case: Case) -> None:
     place = _place(case)
     drill.wait_until(
-        lambda: _status(aws, place),
+        lambda: elasticache.condition(aws, place.name),
         lambda status: status == "available",
         what=f"{place.name} available again",
         deadline=BACK_SECONDS,
@@ -112,15 +112,6 @@ def _await_answers(aws: Aws, drill: Drill, case: Case) -> None:
         longest_interval=0.5,
         tolerated=(OSError, ValueError),
     )
-
-
-def _status(aws: Aws, place: Place) -> str:
-    """The group's, once all its nodes are available: a node may restart in a group that says it is."""
-    nodes = {name: elasticache.cluster(aws, name).status for name in place.members}
-    unfit = [f"{name} is {status}" for name, status in nodes.items() if status != "available"]
-    if unfit or place.group is None:
-        return ", ".join(unfit) or "available"
-    return elasticache.group(aws, place.name).status
 
 
 def _nothing_to_restore(_aws: Aws, _journal: Journal, drill: Drill, _case: Case) -> None:

@@ -12,6 +12,7 @@ from pytest_envdr.aws import ecs
 from pytest_envdr.drills import Finding, RecoveryPoint
 from pytest_envdr.drills.queue_faults import fault_clock
 from pytest_envdr.drills.queue_listings import attach_listing
+from pytest_envdr.drills.queue_logs import attach_workers_log
 from pytest_envdr.drills.subject import unsteady
 from pytest_envdr.errors import WaitTimedOut
 from pytest_envdr.timeline import Mark
@@ -138,6 +139,7 @@ def wait_until_recovered(aws: Aws, drill: Drill, case: Case) -> Recovery:
     _await_service(aws, drill, case)
     found = differences(page.ledger, page.queue, before=case.queue)
     _tell(drill, case, page.ledger, found)
+    attach_workers_log(aws, drill, case, found)
     for difference in found:
         drill.finding(finding(difference))
     _tell_made_again(drill, case)

@@ -73,6 +73,8 @@ def stop(aws: Aws, journal: Journal, order: failover.Order, happened: Callable[[
         if order.how != "all stopped":
             worker.wait_until_seen()
         worker.restore()
+        if order.how.startswith("cache"):
+            worker.recreate()
         worker.retry()
         if order.how == "database away":
             worker.recreate()

@@ -46,6 +46,8 @@ OTHERS = [("killed", f"{moment} {STOP} 1") for moment in MOMENTS] + [
     ("database away", f"{moment} {REBOOT} 1") for moment in MOMENTS
 ]
 WAYS = ("killed", "all stopped", "database away", "stopped")
+UNSEEN = ("database away", "cache rebooted", "cache failed over")
+"""Where nobody can look between death and undo: what would tell is away."""
 RANDOM = random.Random(20)  # noqa: S311 (instants, not secrets)
 SECONDS = [milliseconds / 1000 for milliseconds in RANDOM.sample(range(14_000), 20)]
 """How long after it began to dispatch a drill is killed: while it dispatches, breaks, waits, retries, or puts back."""
@@ -108,7 +110,7 @@ def outcome_of(hand: Hand, tmp_path_factory: pytest.TempPathFactory) -> Callable
     above = tmp_path_factory.mktemp("killed-queues")
 
     def do(case: Death) -> Outcome:
-        place = runs.Place(above / f"{CASES.index(case)}")
+        place = runs.Place(above / f"die-{CASES.index(case)}")
         place.directory.mkdir()
         return brought_back(hand, case, place)
 
@@ -120,12 +122,12 @@ def brought_back(hand: Hand, case: Death, place: runs.Place) -> Outcome:
     hand.stranger.wait_until_steady(WORKER)
     before = hand.left()
     silent = copied(hand.stranger.stack_file, place.directory / "stack.toml", services__worker={"alarms": []})
-    name = f"die-{CASES.index(case)}"
+    name = place.directory.name
     order = Order(str(silent), str(place.state), WORKER, name, step=case.step, seconds=case.seconds, how=case.how)
     command = [sys.executable, "-m", "tests.drills.queue_deaths", order.to_json()]
     made = subprocess.run(command, cwd=runs.ROOT, text=True, capture_output=True, timeout=runs.SECONDS, check=False)
     owed = place.owed
-    between = hand.left() if case.how != "database away" else {}
+    between = {} if case.how in UNSEEN else hand.left()
     undone = undo(place), undo(place)
     hand.stranger.wait_until_steady(WORKER)
     after = hand.left()
