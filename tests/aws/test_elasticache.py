@@ -177,3 +177,18 @@ def test_a_group_that_is_not_there(aws: Aws) -> None:
     with pytest.raises(NotFound, match="Replication group nobody cannot be read"):
         elasticache.group(aws, "nobody")
     assert elasticache.existing_group(aws, "nobody") is None
+
+
+def test_a_group_is_as_available_as_its_nodes(aws: Aws, journal: Journal, group: elasticache.Group) -> None:
+    """A replica that restarts is told by its name, whatever the group says of itself; "" of what there is not."""
+    assert elasticache.condition(aws, group.identifier) == "available"
+    (replica,) = group.shards[0].replicas
+    elasticache.reboot(aws, journal, elasticache.cluster(aws, replica.cluster))
+    assert f"{replica.cluster} is rebooting cluster nodes" in elasticache.condition(aws, group.identifier)
+    wait_until(
+        lambda: elasticache.condition(aws, group.identifier),
+        lambda said: said == "available",
+        what="the replica back",
+        deadline=120,
+    )
+    assert elasticache.condition(aws, "nobody") == ""
