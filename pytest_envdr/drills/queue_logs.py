@@ -22,6 +22,8 @@ __all__ = ["attach_workers_log"]
 NAME = "workers' log.txt"
 ASKED_WHY = frozenset({"lost", "not-queued", "unfinished", "stuck", "effect-missing", "dead"})
 """What the workers' own words may explain."""
+METRICS = '{"_aws":'
+"""How lines of CloudWatch's embedded metric format begin: numbers for CloudWatch, and no words."""
 BEFORE = timedelta(seconds=5)
 """From how long before the fault lines are of interest."""
 LINES, LINE_CHARACTERS = 200, 400
@@ -46,7 +48,7 @@ def attach_workers_log(aws: Aws, drill: Drill, case: Case, found: Iterable[Diffe
     except NotFound:
         drill.note(f"there is no log group {container.log_group}")
         return
-    ours = [line for line in lines if line.stream in names]
+    ours = [line for line in lines if line.stream in names and not line.message.startswith(METRICS)]
     told = [f"{line.at:%H:%M:%S.%f} {names[line.stream]} {_cut(line.message)}" for line in ours]
     drill.attach(NAME, "".join(f"{line}\n" for line in _excerpt(told)))
 

@@ -27,6 +27,7 @@ GROUP = "envelope-prod-redis"
 NOWHERE = ("127.0.0.1", "1")
 """Where no primary answers: a replica that follows it keeps what it has, and gets nothing more."""
 KEPT = 2
+LOG_LINES = 201
 LASTING = 9
 """More than the queue's own keys."""
 LATER = 4_000_000_000
@@ -101,8 +102,12 @@ def test_a_replica_that_had_nothing_of_it(begun: Exercise) -> None:
     the workers wrote meanwhile is attached."""
     with behind(Hand(begun.aws)), stopping(begun, "cache failed over") as rehearsal:
         check_named(rehearsal, waiting(rehearsal.before))
-        written = [entry.data["name"] for entry in rehearsal.drill.entries if entry.kind == "attachment"]
-        assert "workers' log.txt" in written
+        attached = [entry.data for entry in rehearsal.drill.entries if entry.kind == "attachment"]
+        (path,) = {one["path"] for one in attached if one["name"] == "workers' log.txt"}
+        lines = (begun.directory / path).read_text().splitlines()
+        assert 0 < len(lines) <= LOG_LINES
+        assert any("Processing: App\\Jobs\\MarkedJob" in line for line in lines)
+        assert not any("CloudWatchMetrics" in line for line in lines), "numbers are no words"
 
 
 def held(node: redis.Redis, key: str) -> Sequence[str]:
