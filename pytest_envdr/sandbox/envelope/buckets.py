@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_envdr.sandbox.control_plane.s3 import filling
 from pytest_envdr.sandbox.control_plane.s3.filling import Item
 from pytest_envdr.sandbox.envelope.database import Tenant, tenants
-from pytest_envdr.sandbox.envelope.names import ACCOUNT, PREFIX
+from pytest_envdr.sandbox.envelope.names import ACCOUNT, PREFIX, TENANT_BUCKET_PREFIX
 
 if TYPE_CHECKING:
     from pytest_envdr.sandbox.envelope.account import Account
@@ -30,7 +30,7 @@ CSV = {"Content-Type": "text/csv; charset=utf-8"}
 
 def tenant_bucket(slug: str) -> str:
     """The name of a tenant's bucket."""
-    return f"{PREFIX}-tenant-{slug}"
+    return f"{TENANT_BUCKET_PREFIX}{slug}"
 
 
 def tenant_bucket_configuration(slug: str) -> dict[str, dict[str, Any]]:

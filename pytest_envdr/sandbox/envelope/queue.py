@@ -93,8 +93,4 @@ def environment(world: World) -> dict[str, str]:
         "SQS_PREFIX": f"{world.endpoint}/{world.account}",
         "SQS_QUEUE": JOBS,
         "SQS_COUNTS_SETTLE": f"{world.scaled(COUNTS_SETTLE_SECONDS):g}",
-        "AWS_ENDPOINT_URL": world.endpoint,
-        # No task role's credentials are served here: on Fargate the SDK gets them from the container's own endpoint.
-        "AWS_ACCESS_KEY_ID": "sandbox",
-        "AWS_SECRET_ACCESS_KEY": "sandbox",
     }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_envdr.sandbox.envelope import queue
 from pytest_envdr.sandbox.envelope.names import (
+    BUS,
     CLUSTER,
     DATABASE,
     IMAGE,
@@ -17,6 +18,7 @@ from pytest_envdr.sandbox.envelope.names import (
     PORT,
     PUBLIC,
     SERVICES,
+    TENANT_BUCKET_PREFIX,
     Service,
 )
 
@@ -180,6 +182,13 @@ def _environment(account: Account, service: Service, stores: Stores, key: str) -
         "REDIS_HOST": stores.cache_host,
         "REDIS_PORT": str(stores.cache_port),
         "LARAVEL_STORAGE_PATH": str(account.world.storage),
+        "EVENT_BUS": BUS,
+        "TENANT_BUCKET_PREFIX": TENANT_BUCKET_PREFIX,
+        "AWS_ACCOUNT_ID": account.world.account,
+        "AWS_ENDPOINT_URL": account.world.endpoint,
+        # No task role's credentials are served here: on Fargate the SDK gets them from the container's own endpoint.
+        "AWS_ACCESS_KEY_ID": "sandbox",
+        "AWS_SECRET_ACCESS_KEY": "sandbox",
     } | queue.environment(account.world)
     return [{"name": name, "value": value} for name, value in values.items()]
 

@@ -34,6 +34,12 @@ final class Tenants
         if ($tenant->status !== self::ACTIVE) {
             throw new ServiceUnavailableHttpException(self::RETRY_SECONDS, "The tenant {$slug} is {$tenant->status}");
         }
+
+        return self::connection($tenant);
+    }
+
+    public static function connection(stdClass $tenant): Connection
+    {
         config(['database.connections.tenant.database' => $tenant->database_name]);
         DB::purge('tenant');
 
