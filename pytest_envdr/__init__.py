@@ -21,6 +21,7 @@ The hands:
     swaps         acts on databases, journalled, and their undoing
     verify        two sources in, a list of differences out: databases, buckets, queue
     mariadb       connections to databases
+    terraform     the stack's modules: plan, apply, its state
     dumps         a database as a file: dump, load
     jobs          an exercise's marked jobs: dispatch, ask after, retry, make again
     ledger        what the application tells of them
@@ -33,6 +34,7 @@ The vocabulary:
     journal       intend, then do, then settle: the inverse lies on disk before the call
     timeline      phases, marks, the actuals
     stack         the stack file: what is under test
+    tables        those of its tables that only some scenarios need
     scenarios     the nine scenarios as rows
     settings      every option, ini key and environment variable
     waiting       the one polling policy

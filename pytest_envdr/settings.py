@@ -299,6 +299,14 @@ def search_path() -> str:
     return os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 
 
+NETWORK = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "HOME")
+
+
+def network_environment() -> dict[str, str]:
+    """The variables that tell a program how it gets out of this machine, and where the user's files are."""
+    return {name: value for name, value in os.environ.items() if name.upper() in NETWORK}
+
+
 def child_environment() -> dict[str, str]:
     """The environment for children that are the user's own programs (git, this package again)."""
     return dict(os.environ)

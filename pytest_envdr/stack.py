@@ -11,17 +11,21 @@ from datetime import date  # noqa: TC003 (pydantic reads annotations at run time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, PositiveFloat, Tag, ValidationError, field_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    PositiveFloat,
+    Tag,
+    ValidationError,
+    field_validator,
+)
 
 from pytest_envdr.errors import StackFileError
 from pytest_envdr.scenarios import SCENARIOS
+from pytest_envdr.tables import Backup, BadDeployment, Database, DrillTenant, Maintenance, Queue, Row, Terraform
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Request(_Row):
+class _Request(Row):
     """What every probe has: the load balancer's `url`, the `host` it routes by (default: the URL's), a `path`."""
 
     url: str
@@ -78,7 +82,7 @@ Probe = Annotated[
 ]
 
 
-class Service(_Row):
+class Service(Row):
     """One ECS service.
 
     Attributes:
@@ -96,14 +100,14 @@ class Service(_Row):
     error_alarms: tuple[str, ...] = ()
 
 
-class Notifications(_Row):
+class Notifications(Row):
     """Where alarms go: the SNS topic's ARN, and the endpoints that must be subscribed to it."""
 
     topic: str
     subscribers: tuple[str, ...] = ()
 
 
-class Objective(_Row):
+class Objective(Row):
     """What is promised for a scenario, in wall seconds.
 
     Attributes:
@@ -118,14 +122,14 @@ class Objective(_Row):
     rto_seconds: PositiveFloat
     rpo_seconds: Annotated[float, Field(ge=0)] | None = None
     detect_seconds: PositiveFloat | None = None
-    rpo_seconds_from: dict[str, Annotated[float, Field(ge=0)]] = {}
+    rpo_seconds_from: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
 
     def rpo_of(self, source: str) -> float | None:
         """What is promised where recovery starts from `source`."""
         return self.rpo_seconds_from.get(source, self.rpo_seconds)
 
 
-class Approval(_Row):
+class Approval(Row):
     """Who approved a scenario's execution against this stack, under which reference, until when.
 
     `allows` names what goes further than the scenario itself: "swap" a recovered tenant's database in, "merge"
@@ -139,150 +143,26 @@ class Approval(_Row):
     allows: tuple[Literal["swap", "merge", "cutover", "reboot", "lose_queue"], ...] = ()
 
 
-class Heartbeat(_Row):
-    """What tells how far a database had come: numbered rows, the same numbers in the central and every tenant database.
-
-    Attributes:
-        table: where they are, with columns `sequence` and `written_at` (UTC).
-        query: read instead of the table: rows of (sequence, Unix seconds), the newest first.
-    """
-
-    table: str = "dr_heartbeat"
-    query: str | None = None
-
-
-class Database(_Row):
-    """The RDS instance with the central database and those of the tenants.
-
-    Attributes:
-        instance: its identifier.
-        secret: the Secrets Manager secret with its `username` and `password` (JSON).
-        central: the central database.
-        tenants: asked of it: rows of (slug, database, bucket).
-        documents: asked of a tenant's database: rows of (key of an object in its bucket); "" where there are none.
-        heartbeat: what the recovery point actual is read from.
-        declared_writes: tables that are written to while a drill runs, in any database; their rows are not compared.
-        reach: from where the drill's connections to a restored instance come: CIDRs or security group ids.
-        host_variable, port_variable: what tells a container of the application where the database is.
-        identity_path: the application's page that answers `{"server": ..., "value": ...}` from the database, see
-            `smoke_service`.
-        smoke_service: the service (key of `services`) whose task definition is started against a restored instance.
-    """
-
-    instance: str
-    secret: str
-    central: str = "central"
-    tenants: str = "SELECT slug, database_name, bucket FROM tenants ORDER BY id"
-    documents: str = ""
-    heartbeat: Heartbeat = Heartbeat()
-    declared_writes: tuple[str, ...] = ("dr_heartbeat",)
-    reach: tuple[str, ...] = ()
-    host_variable: str = "DB_HOST"
-    port_variable: str = "DB_PORT"
-    smoke_service: str = "api"
-    identity_path: str = "/dr/database"
-
-
-class Backup(_Row):
-    """AWS Backup: the vault, the plan, and the role that restores run under."""
-
-    vault: str
-    plan: str
-    role: str
-
-
-class Maintenance(_Row):
-    """How the application is put in maintenance mode: commands of a container of `service`, and a page that answers
-    503 meanwhile."""
-
-    service: str = "api"
-    down: tuple[str, ...] = ("php", "artisan", "down", "--retry=5")
-    up: tuple[str, ...] = ("php", "artisan", "up")
-    path: str = "/api/tenants"
-
-
-class DrillTenant(_Row):
-    """The tenant that drills may damage.
-
-    Attributes:
-        slug: its name; `{slug}` in `page` stands for it, `%s` in the statements.
-        page: a page of `service` that reads its data.
-        service: which service (key of `services`) has that page.
-        quiesce, resume: statements in the central database that take it out of service and put it back.
-        active: asked of the central database: one value, true where it is in service.
-        identity: asked of its own database: one value, its slug; "" where no row tells.
-    """
-
-    slug: str
-    page: str = "/t/{slug}/orders"
-    service: str = "tenant"
-    quiesce: str = "UPDATE tenants SET status = 'suspended' WHERE slug = %s"
-    resume: str = "UPDATE tenants SET status = 'active' WHERE slug = %s"
-    active: str = "SELECT status = 'active' FROM tenants WHERE slug = %s"
-    identity: str = ""
-
-
-class Queue(_Row):
-    """The workers' queue, and the application's commands about an exercise's marked jobs.
-
-    Attributes:
-        service: which service (key of `services`) works on it; the commands run in a task like its own.
-        connection, name: Laravel's queue connection ("redis", "sqs") and queue; "" for whatever the workers take jobs
-            from.
-        cache: where it is, where that is in ElastiCache: a replication group, or a cluster of one node; "" for SQS.
-        artisan: how its commands begin.
-        page_service, path: where the application tells an exercise's ledger; `{exercise}` stands for its name.
-        long_seconds: how long a job works that is killed in its midst: longer than the container's `stopTimeout`, and
-            less than the workers' time-out.
-        short_seconds: how long one works that ends in time when its worker is stopped: less than the `stopTimeout`.
-    """
-
-    service: str = "worker"
-    connection: str = ""
-    name: str = ""
-    cache: str = ""
-    artisan: tuple[str, ...] = ("php", "artisan")
-    page_service: str = "api"
-    path: str = "/dr/ledger/{exercise}"
-    long_seconds: PositiveFloat = 40
-    short_seconds: PositiveFloat = 5
-
-
-class BadDeployment(_Row):
-    """What is deployed on purpose though it is broken.
-
-    Attributes:
-        service: which service (key of `services`) it is deployed to.
-        images: kind of badness to the image that is broken in this way, as a container definition names it. What the
-            circuit breaker catches: "cannot-be-pulled", "exits", "unhealthy"; what it does not: "answers-500"; what it
-            may or may not: "grows", until it is killed for memory.
-        pipeline: the pipeline in CodePipeline that ships to the service, which is kept out meanwhile; "" for none.
-    """
-
-    service: str
-    images: dict[str, str] = Field(min_length=1)
-    pipeline: str = ""
-
-
-class Credentials(_Row):
+class Credentials(Row):
     """Static credentials; meant for an endpoint that checks none. An account uses `profile` or the environment."""
 
     access_key_id: str
     secret_access_key: str
+    session_token: str = ""
 
 
-class Role(_Row):
+class Role(Row):
     """One row of the plan's contact matrix."""
 
     primary: str
     backup: str = ""
 
 
-Table = Literal["database", "backup", "maintenance", "drill_tenant", "bad_deployment", "queue"]
+Table = Literal["database", "backup", "maintenance", "drill_tenant", "bad_deployment", "queue", "terraform"]
 """Tables that only some scenarios need."""
 
 
-class Stack(_Row):
+class Stack(Row):
     """A stack file's content.
 
     Attributes:
@@ -294,7 +174,7 @@ class Stack(_Row):
         region, standby_region: where the stack stands, and where it would be built again.
         speed: what AWS-side delays are divided by; a statement for the report.
         version: what stands behind the API, for the report.
-        database, backup, maintenance, drill_tenant, bad_deployment, queue: what only some scenarios need;
+        database, backup, maintenance, drill_tenant, bad_deployment, queue, terraform: what only some scenarios need;
             `Stack.needs` tells what is missing.
     """
 
@@ -311,16 +191,17 @@ class Stack(_Row):
     credentials: Credentials | None = None
     services: dict[str, Service] = Field(min_length=1)
     notifications: Notifications
-    objectives: dict[str, Objective] = {}
-    runbooks: dict[str, str] = {}
-    approvals: dict[str, Approval] = {}
-    roles: dict[str, Role] = {}
+    objectives: dict[str, Objective] = Field(default_factory=dict)
+    runbooks: dict[str, str] = Field(default_factory=dict)
+    approvals: dict[str, Approval] = Field(default_factory=dict)
+    roles: dict[str, Role] = Field(default_factory=dict)
     database: Database | None = None
     backup: Backup | None = None
     maintenance: Maintenance | None = None
     drill_tenant: DrillTenant | None = None
     bad_deployment: BadDeployment | None = None
     queue: Queue | None = None
+    terraform: Terraform | None = None
 
     @field_validator("objectives", "runbooks", "approvals")
     @classmethod
@@ -329,6 +210,10 @@ class Stack(_Row):
         if unknown:
             raise ValueError(f"no such scenario: {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
         return rows
+
+    def beside(self, path: str) -> Path:
+        """A path that the stack file names: a relative one starts where the file lies."""
+        return self.path.absolute().parent / Path(path).expanduser()
 
     def needs(self, *tables: Table) -> None:
         """Refuse to begin without tables that a drill reads.

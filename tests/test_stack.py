@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -11,9 +11,6 @@ from pydantic import ValidationError
 from pytest_envdr import stack
 from pytest_envdr.errors import StackFileError, UsageError
 from pytest_envdr.stack import HeartbeatProbe, HttpProbe, JobProbe, WebSocketProbe
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TEXT = """
 name = "prod"
@@ -178,4 +175,26 @@ def test_only_what_is_known_can_be_allowed(path: Path, allowed: str) -> None:
     """A misspelt permission is refused, not ignored."""
     path.write_text(TEXT + f'allows = ["{allowed}"]\n')
     with pytest.raises(StackFileError, match="allows"):
+        stack.read(path)
+
+
+def test_terraforms_table_knows_its_objects(path: Path) -> None:
+    """Where the state, its lock and its digest are follows from bucket, key and workspace."""
+    table = '\n[terraform]\ndirectory = "tf"\nbucket = "b"\nkey = "prod/terraform.tfstate"\n'
+    path.write_text(TEXT + table)
+    found = stack.read(path)
+    assert found.terraform is not None
+    assert (found.beside("tf"), found.beside("/tf")) == (path.parent / "tf", Path("/tf"))
+    assert (found.terraform.object_key, found.terraform.lock) == ("prod/terraform.tfstate", "file")
+    other = found.terraform.model_copy(update={"workspace": "dr"})
+    assert other.object_key == "env:/dr/prod/terraform.tfstate"
+    assert other.lock_key == "env:/dr/prod/terraform.tfstate.tflock"
+    assert other.digest_id == "b/env:/dr/prod/terraform.tfstate-md5"
+
+
+@pytest.mark.parametrize("lock", ['lock = "table"', 'lock_table = "locks"'])
+def test_a_lock_table_is_named_and_used(path: Path, lock: str) -> None:
+    """A lock by a table needs its name, and a table is for nothing else."""
+    path.write_text(TEXT + f'\n[terraform]\ndirectory = "tf"\nbucket = "b"\nkey = "k"\n{lock}\n')
+    with pytest.raises(StackFileError, match="lock_table"):
         stack.read(path)

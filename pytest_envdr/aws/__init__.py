@@ -32,6 +32,7 @@ from botocore.utils import parse_timestamp
 from pytest_envdr import guard
 from pytest_envdr.aws.recorder import Call, Recorder
 from pytest_envdr.errors import AwsError, EnvdrError, NotFound, UsageError
+from pytest_envdr.stack import Credentials
 from pytest_envdr.timeline import Clock
 
 if TYPE_CHECKING:
@@ -158,6 +159,26 @@ class Aws:
             entry.settle(kept(answer))
         return answer
 
+    def credentials(self) -> Credentials:
+        """The credentials that the calls are signed with, for a program of the user's own; a role's end within hours.
+
+        Raises:
+            UsageError: there are none.
+        """
+        try:
+            found = self._session.get_credentials()
+            if found is None:
+                raise NoCredentialsError
+            frozen = found.get_frozen_credentials()
+        except BotoCoreError as error:
+            raise UsageError(
+                f"There are no credentials: {error}.\nLooked at: {self.stack.path}: credentials, profile\n"
+                "To go on: name a profile in the stack file, or set AWS_PROFILE."
+            ) from error
+        return Credentials(
+            access_key_id=frozen.access_key, secret_access_key=frozen.secret_key, session_token=frozen.token or ""
+        )
+
     def check_reachable(self) -> None:
         """Refuse an endpoint where nobody listens, at once, where the clients would try for a minute.
 
@@ -225,6 +246,7 @@ def _session(stack: Stack) -> Any:
             region_name=stack.region,
             aws_access_key_id=static.access_key_id if static else None,
             aws_secret_access_key=static.secret_access_key if static else None,
+            aws_session_token=(static.session_token or None) if static else None,
             botocore_session=core,
         )
     except ProfileNotFound as error:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from pytest_envdr.drills.restores import Aside
     from pytest_envdr.journal import Entry, Journal
     from pytest_envdr.mariadb import Server
-    from pytest_envdr.stack import Database, Service, Stack
+    from pytest_envdr.stack import Service, Stack
+    from pytest_envdr.tables import Database
 
 SECONDS = 600.0
 """How long services may take to be deployed, and to answer."""

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pytest_envdr.drills.smoke import Answer
     from pytest_envdr.journal import Journal
     from pytest_envdr.mariadb import Server
-    from pytest_envdr.stack import Database
+    from pytest_envdr.tables import Database
 
 __all__ = ["Integrity", "RestoredDatabase", "restored"]
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from pytest_envdr.drills.releases import Release
     from pytest_envdr.journal import Journal
     from pytest_envdr.probe import Probe
-    from pytest_envdr.stack import BadDeployment as Declared
     from pytest_envdr.stack import Service, Stack
+    from pytest_envdr.tables import BadDeployment as Declared
 
 __all__ = ["BadDeployment", "deployed_badly", "image_of"]
 

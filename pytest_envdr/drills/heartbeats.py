@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pytest_envdr.drills import Drill
     from pytest_envdr.mariadb import Server
-    from pytest_envdr.stack import Heartbeat
+    from pytest_envdr.tables import Heartbeat
 
 READ = 3600
 """How many heartbeats are read of a database, the newest: an hour, with one a second."""

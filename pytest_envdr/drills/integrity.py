@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_envdr.drills import Drill
     from pytest_envdr.mariadb import Server
-    from pytest_envdr.stack import Database
+    from pytest_envdr.tables import Database
 
 WHOLE = ("missing-database", "extra-database")
 """Kinds of differences that are told as a tenant's."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pytest_envdr.aws import Aws
     from pytest_envdr.drills import Drill
     from pytest_envdr.ledger import QueueState
-    from pytest_envdr.stack import Queue
+    from pytest_envdr.tables import Queue
 
 PAGE_SECONDS = 20.0
 """How long the application's page may take to answer at all."""

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from pytest_envdr.journal import Journal
     from pytest_envdr.laravel import Begun
     from pytest_envdr.ledger import Page, QueueState
-    from pytest_envdr.stack import Queue, Stack
+    from pytest_envdr.stack import Stack
+    from pytest_envdr.tables import Queue
 
 __all__ = ["Case", "Fault", "StoppedWorker", "stopped", "unsuited"]
 

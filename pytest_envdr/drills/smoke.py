@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pytest_envdr.drills.restores import Aside
     from pytest_envdr.journal import Journal
     from pytest_envdr.mariadb import Server
-    from pytest_envdr.stack import Database
+    from pytest_envdr.tables import Database
 
 ALONE = {"APP_MAINTENANCE": "ignore"}
 """Tells the application that it serves though the stack it belongs to is in maintenance mode."""

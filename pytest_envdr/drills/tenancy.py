@@ -11,7 +11,7 @@ from pytest_envdr.errors import Refused
 if TYPE_CHECKING:
     from pytest_envdr.aws import Aws
     from pytest_envdr.mariadb import Server
-    from pytest_envdr.stack import Database, DrillTenant
+    from pytest_envdr.tables import Database, DrillTenant
 
 
 @dataclass(frozen=True)

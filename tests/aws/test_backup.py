@@ -14,7 +14,7 @@ from pytest_envdr.stack import read
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_envdr.stack import Backup
+    from pytest_envdr.tables import Backup
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from pytest_envdr.drills import Drill, queues
 from pytest_envdr.errors import EnvdrError
 from pytest_envdr.guard import mutating
 from pytest_envdr.journal import Header, Journal
-from pytest_envdr.stack import Approval, Queue, Stack
+from pytest_envdr.stack import Approval, Stack
+from pytest_envdr.tables import Queue
 from pytest_envdr.timeline import Clock
 from pytest_envdr.waiting import wait_until
 from tests.drills import lanes

