@@ -3,6 +3,9 @@
 moto answers the API; what it only stores, a control loop acts out on real parts: MariaDB, Redis, Laravel processes as
 ECS tasks behind HAProxy. Loopback addresses only, Linux only. `Sandbox` is the one public name.
 
+The stack stands in one Region; a second one is there, acted out alike on a network of its own, and costs nothing until
+something is created in it. Any other Region is moto's: stored, or not implemented.
+
     api.py              what every API answer has: fidelity, request id, a log line, 501 for what is missing
     control_loop.py     the loop that makes recorded intent true
     control_plane/      one file an AWS service that moto does not act out

@@ -28,29 +28,36 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+Networks = tuple[IPv4Network, IPv4Network]
+"""Of the two Regions."""
 STOP_SECONDS = 10.0
 """How long the server may take to stop in good order before it is killed. Wall seconds."""
+FIRST, SANDBOXES = 64, 64
+"""127.64.0.0 is the first one's network in its first Region, and as many can run at a time."""
 MEMORY_BYTES = 2 << 30
 """Free space from which on memory is used for the sandbox's files rather than the disk."""
 
 
-def claim_network() -> tuple[IPv4Network, socket.socket]:
-    """A /16 of 127.0.0.0/8 that no other sandbox on this machine has, and the lock on it.
+def claim_networks() -> tuple[Networks, socket.socket]:
+    """A /16 of 127.0.0.0/8 for each of the two Regions, which no other sandbox on this machine has, and their lock.
 
     The lock is an abstract socket: the kernel gives it back when the last process that holds it is gone.
 
     Raises:
         PartFailed: all are taken.
     """
-    for number in range(64, 192):
+    for number in range(FIRST, FIRST + SANDBOXES):
         lock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
             lock.bind(f"\0envdr-sandbox-127.{number}")
         except OSError:
             lock.close()
             continue
-        return IPv4Network(f"127.{number}.0.0/16"), lock
-    raise PartFailed("No address range is free in 127.64.0.0 to 127.191.0.0: 128 sandboxes run on this machine.")
+        return (IPv4Network(f"127.{number}.0.0/16"), IPv4Network(f"127.{number + SANDBOXES}.0.0/16")), lock
+    raise PartFailed(
+        f"No address range is free in 127.{FIRST}.0.0 to 127.{FIRST + SANDBOXES - 1}.0.0: "
+        f"{SANDBOXES} sandboxes run on this machine."
+    )
 
 
 def claim_directory(network: IPv4Network) -> Path:
@@ -64,16 +71,16 @@ def claim_directory(network: IPv4Network) -> Path:
     return directory
 
 
-def guard(serve: Callable[[IPv4Network, Path], int]) -> int:
+def guard(serve: Callable[[Networks, Path], int]) -> int:
     """Run `serve` in a child process and clean up after it; its exit code."""
-    network, _lock = claim_network()
-    directory = claim_directory(network)
+    networks, _lock = claim_networks()
+    directory = claim_directory(networks[0])
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
     server = os.fork()
     if server == 0:
         _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os._exit(_quietly(serve, network, directory))
+        os._exit(_quietly(serve, networks, directory))
     _ignore_and_forward(server)
     code = _watch(server)
     _kill_the_rest()
@@ -81,9 +88,9 @@ def guard(serve: Callable[[IPv4Network, Path], int]) -> int:
     return code
 
 
-def _quietly(serve: Callable[[IPv4Network, Path], int], network: IPv4Network, directory: Path) -> int:
+def _quietly(serve: Callable[[Networks, Path], int], networks: Networks, directory: Path) -> int:
     try:
-        return serve(network, directory)
+        return serve(networks, directory)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

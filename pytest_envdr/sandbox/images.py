@@ -91,8 +91,9 @@ class Images:
         self._layers: dict[str, Path] = {}
 
     def attach(self, registry: Registry) -> None:
-        """From now on, this registry answers for the hosts that it serves."""
-        self._registries.append(registry)
+        """From now on, this registry answers for the hosts that it serves. Once is enough."""
+        if registry not in self._registries:
+            self._registries.append(registry)
 
     def build(self, source: Path, reference: str, *, changes: Mapping[str, str] | None = None) -> str:
         """Make an image of a copy of `source`, and push it: what `docker build` and `docker push` do together.

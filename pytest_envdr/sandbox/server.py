@@ -33,15 +33,15 @@ from pytest_envdr.sandbox.control_plane import (
     sqs,
 )
 from pytest_envdr.sandbox.envelope import database, seed
-from pytest_envdr.sandbox.envelope.names import ACCOUNT, DATABASE, REGION
+from pytest_envdr.sandbox.envelope.names import ACCOUNT, DATABASE, REGION, STANDBY_REGION
 from pytest_envdr.sandbox.world import World
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Network
-
+    from pytest_envdr.sandbox.control_loop import Controller
+    from pytest_envdr.sandbox.guardian import Networks
     from pytest_envdr.sandbox.options import Options
 
-SERVICES = {
+REGIONAL = {
     "rds": rds,
     "backup": backup,
     "elasticache": elasticache,
@@ -51,17 +51,19 @@ SERVICES = {
     "application-autoscaling": application_autoscaling,
     "cloudwatch": cloudwatch,
     "logs": logs,
-    "s3": s3,
     "sqs": sqs,
     "codebuild": codebuild,
     "codepipeline": codepipeline,
 }
-"""boto3's name of each service that we act out -> its module, in the order in which they are stepped."""
+"""boto3's name of each service that we act out in each Region -> its module, in the order in which they are stepped."""
+GLOBAL = {"s3": s3}
+"""Those whose names are the account's, not a Region's: one control loop acts for all Regions."""
+SERVICES = REGIONAL | GLOBAL
 LOOK_SECONDS = 0.5
 """How long SIGTERM may go unnoticed: one that arrives just before the wait begins does not interrupt it."""
 
 
-def serve(options: Options, network: IPv4Network, directory: Path) -> int:
+def serve(options: Options, networks: Networks, directory: Path) -> int:
     """Serve until SIGTERM; the exit code. Everything is said on standard output: `<kind> <JSON string>` a line."""
     logging.basicConfig(filename=directory / "sandbox.log", level=logging.INFO, format="%(asctime)s %(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)
@@ -71,7 +73,7 @@ def serve(options: Options, network: IPv4Network, directory: Path) -> int:
     try:
         with ExitStack() as parts:
             parts.callback(shutil.rmtree, directory, ignore_errors=True)
-            stack_file = _open(options, network, directory, parts)
+            stack_file = _open(options, networks, directory, parts)
             gc.freeze()
             gc.enable()
             _say("ready", str(stack_file))
@@ -86,19 +88,16 @@ def serve(options: Options, network: IPv4Network, directory: Path) -> int:
     return 0
 
 
-def _open(options: Options, network: IPv4Network, directory: Path, parts: ExitStack) -> Path:
-    world = World(ACCOUNT, REGION, options.speed, directory, network)
-    world.storage.mkdir()
-    world.cache = Path(options.cache) if options.cache else None
-    world.contents[DATABASE] = database.content(options.tenants)
-    world.queue = options.queue
+def _open(options: Options, networks: Networks, directory: Path, parts: ExitStack) -> Path:
     api.observe_operations()
-    controllers = [module.install(world) for module in SERVICES.values()]
-    loop = ControlLoop(controllers)
     answers = parts.enter_context((directory / "api.jsonl").open("w"))
     fidelities = {service: module.FIDELITY for service, module in SERVICES.items()}
     door = api.Api(api.Front(fidelities, answers), port=options.port)
-    world.endpoint = door.endpoint
+    cache = Path(options.cache) if options.cache else None
+    world = World(ACCOUNT, REGION, options.speed, directory, networks[0], door.endpoint, cache=cache)
+    world.contents[DATABASE] = database.content(options.tenants)
+    world.queue = options.queue
+    loop = ControlLoop(_controllers(world, world.elsewhere(STANDBY_REGION, networks[1])))
     parts.callback(loop.close)
     parts.callback(door.close)
     door.start()
@@ -108,6 +107,14 @@ def _open(options: Options, network: IPv4Network, directory: Path, parts: ExitSt
     stack_file = directory / "stack.toml"
     stack_file.write_text(text)
     return stack_file
+
+
+def _controllers(*worlds: World) -> list[Controller]:
+    """What acts in each Region, and what acts for all of them."""
+    for world in worlds:
+        world.storage.mkdir(parents=True)
+    acting = [module.install(world) for world in worlds for module in REGIONAL.values()]
+    return acting + [module.install(worlds[0]) for module in GLOBAL.values()]
 
 
 def _version() -> str:

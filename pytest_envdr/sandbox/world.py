@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ class World:
         network: the VPC's CIDR, a /16 in 127.0.0.0/8 that no other sandbox on this machine has. An address in it is at
             once a task's network interface in the API and a real loopback address to bind.
         endpoint: the API's URL.
-        images: what containers are started from, and the registries that hold it.
+        images: what containers are started from, and the registries that hold it; one store for all Regions.
         storage: the file system that all tasks mount (EFS).
         contents: what a new database instance holds, by its identifier; one without an entry starts empty.
         cache: where what takes long to make is kept between runs, for all sandboxes; None for nowhere.
@@ -53,6 +53,12 @@ class World:
 
     def __post_init__(self) -> None:
         self.images = Images(self.directory / "images")
+
+    def elsewhere(self, region: str, network: IPv4Network) -> World:
+        """The same account in another Region, with files and addresses of its own."""
+        other = replace(self, region=region, network=network, directory=self.directory / region, contents={})
+        other.images = self.images
+        return other
 
     @property
     def storage(self) -> Path:

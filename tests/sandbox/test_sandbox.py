@@ -166,3 +166,11 @@ def test_every_answer_is_logged_with_its_fidelity(sandbox_stack: Path) -> None:
     assert row["service"] == "ecs"
     assert row["fidelity"] == "acted"
     assert row["request_id"]
+
+
+def test_the_second_region_costs_nothing(sandbox_stack: Path) -> None:
+    """Of a Region that nothing stands in, no process runs."""
+    directory = sandbox_stack.parent / "eu-central-1"
+    assert directory.is_dir()
+    running = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert not [command for command in running if str(directory).encode() in command]

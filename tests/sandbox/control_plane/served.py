@@ -21,6 +21,7 @@ from moto.core.base_backend import BackendDict
 
 from pytest_envdr.sandbox import api
 from pytest_envdr.sandbox.control_loop import ControlLoop
+from pytest_envdr.sandbox.server import GLOBAL
 from pytest_envdr.sandbox.world import World
 
 if TYPE_CHECKING:
@@ -35,9 +36,10 @@ observe_operations = cache(api.observe_operations)
 
 @dataclass
 class Served:
-    """The world, and clients to it."""
+    """The world, and clients to it; where two Regions are served, `beside` is the other one."""
 
     world: World
+    beside: Served | None = None
 
     def client(self, service: Any) -> Any:
         """A boto3 client."""
@@ -70,20 +72,30 @@ def _forget() -> None:
 
 @contextmanager
 def serving(
-    directory: Path, modules: Mapping[str, ModuleType], *, region: str, network: str, speed: float
+    directory: Path,
+    modules: Mapping[str, ModuleType],
+    *,
+    region: str,
+    network: str,
+    speed: float,
+    beside: tuple[str, str] | None = None,
 ) -> Iterator[Served]:
-    """Serve until left."""
+    """Serve until left; `beside` is a second Region and its network."""
     observe_operations()
     _forget()
-    world = World(ACCOUNT, region, speed, directory, IPv4Network(network))
-    loop = ControlLoop([module.install(world) for module in modules.values()])
     fidelities = {service: module.FIDELITY for service, module in modules.items()}
     door = api.Api(api.Front(fidelities, io.StringIO()), port=0)
-    world.endpoint = door.endpoint
+    served = Served(World(ACCOUNT, region, speed, directory, IPv4Network(network), door.endpoint))
+    controllers = [module.install(served.world) for module in modules.values()]
+    if beside is not None:
+        served.beside = Served(served.world.elsewhere(beside[0], IPv4Network(beside[1])))
+        regional = [module for service, module in modules.items() if service not in GLOBAL]
+        controllers += [module.install(served.beside.world) for module in regional]
+    loop = ControlLoop(controllers)
     door.start()
     loop.start()
     try:
-        yield Served(world)
+        yield served
     finally:
         door.close()
         loop.close()

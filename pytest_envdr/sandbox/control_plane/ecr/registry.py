@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from moto.core.exceptions import ServiceException
@@ -18,16 +19,16 @@ if TYPE_CHECKING:
 HOST = re.compile(r"(?P<account>[0-9]{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com")
 
 
+@dataclass(frozen=True)
 class EcrRegistry:
-    """The registries of one account; another account's are not served."""
+    """The registries of one account, in all Regions; another account's are not served."""
 
-    def __init__(self, account: str) -> None:
-        self._account = account
+    account: str
 
     def serves(self, host: str) -> bool:
         """Whether it is one of this account's."""
         match = HOST.fullmatch(host)
-        return match is not None and match["account"] == self._account
+        return match is not None and match["account"] == self.account
 
     def push(self, reference: Reference, manifest: str) -> None:
         """Put a manifest under its tag, which moves if it may.
@@ -57,7 +58,7 @@ class EcrRegistry:
         match = HOST.fullmatch(host)
         if match is None:
             raise LookupError(host)
-        return cast("SandboxEcr", ecr_backends[self._account][match["region"]])
+        return cast("SandboxEcr", ecr_backends[self.account][match["region"]])
 
 
 def _id(reference: Reference) -> dict[str, str]:

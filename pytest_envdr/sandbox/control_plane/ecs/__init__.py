@@ -10,7 +10,9 @@ time.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+from moto.ecs.models import ecs_backends
 
 from pytest_envdr.sandbox.control_plane import logs
 from pytest_envdr.sandbox.control_plane.ecs.backend import SandboxEcs
@@ -50,7 +52,7 @@ FIDELITY: dict[str, Fidelity] = {
 
 def install(world: World) -> Controller:
     """Put our backend and responses in moto's place; the controller acts for the world's account and Region."""
-    SandboxEcs.world = world
     extend("ecs", SandboxEcs)
     on_each_path("ecs", EcsResponses)
+    cast("SandboxEcs", ecs_backends[world.account][world.region]).world = world
     return EcsController(world, partial(logs.ship, world))

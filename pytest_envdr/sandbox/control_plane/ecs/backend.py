@@ -82,7 +82,7 @@ class SandboxEcs(TaskRequests):
         definition = self.usable_definition(request["taskDefinition"])
         validation.deployment_configuration(request, request.get("deploymentController", {}).get("type", "ECS"))
         stored, revision = self._stored(cluster, definition, request)
-        service = Service(self.world, stored, cluster)
+        service = Service(self.placed(), stored, cluster)
         service.configure({name: value for name, value in request.items() if name in OPTIONS})
         service.deploy(revision, definition)
         key = f"{cluster.name}:{stored.name}"

@@ -5,7 +5,7 @@ Callers hold moto's lock (`responses.py` takes it for each request).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from moto.core.resource_tagging import TaggedResource
 from moto.ec2.models import ec2_backends
@@ -27,17 +27,15 @@ NO_INSTANCES = "No Container Instances were found in your cluster."
 
 
 class TaskRequests(EC2ContainerServiceBackend):
-    """moto's backend with tasks that are real.
+    """moto's backend with tasks that are real. `world` is None where no control loop acts.
 
     Attributes:
-        world: the sandbox's; only the backend of its account and Region is stepped.
         launched: every task that can still be described, by ARN.
     """
 
-    world: ClassVar[World]
-
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
+        self.world: World | None = None
         self.launched: dict[str, Task] = {}
 
     @property
@@ -45,10 +43,22 @@ class TaskRequests(EC2ContainerServiceBackend):
         return moto_urls("ecs")
 
     def reset(self) -> None:
-        """moto's reset: nothing of this backend stays alive."""
+        """moto's reset: nothing of this backend stays alive; the world stays."""
+        world = self.world
         for task in self.launched.values():
             task.kill()
         super().reset()
+        self.world = world
+
+    def placed(self) -> World:
+        """The world that acts here.
+
+        Raises:
+            NotImplementedError: none does: another account's backend, or another Region's.
+        """
+        if self.world is None:
+            raise NotImplementedError(f"tasks in {self.region_name}")
+        return self.world
 
     def describe_task_definition(self, task_definition_str: str) -> TaskDefinition:
         """A definition by ARN, `family:revision`, or `family`: then the latest ACTIVE one."""
@@ -75,7 +85,12 @@ class TaskRequests(EC2ContainerServiceBackend):
         return validation.network(ec2_backends[self.account_id][self.region_name], definition, given)
 
     def launch(self, order: TaskOrder) -> Task:
-        """Record a task; the agent starts it."""
+        """Record a task; the agent starts it.
+
+        Raises:
+            NotImplementedError: no agent acts here.
+        """
+        self.placed()
         task = Task(order)
         self.launched[task.task_arn] = task
         return task
