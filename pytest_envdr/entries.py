@@ -22,11 +22,13 @@ class Inverse:
         operation: the call, "ecs.UpdateService", a row of `remains.UNDOS`; None where AWS heals it by itself.
         arguments: what the row needs, JSON-able; the state before is in here.
         restores: what it brings back, in words: "service envelope-prod-api desired count 2".
+        region: where, if not in the Region that the journal is of.
     """
 
     operation: str | None
     arguments: Mapping[str, Any]
     restores: str
+    region: str = ""
 
     @classmethod
     def healed(cls, restores: str) -> Self:

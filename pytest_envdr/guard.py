@@ -82,6 +82,20 @@ def check_account(stack: Stack, account: str) -> None:
         )
 
 
+def check_region(stack: Stack, region: str) -> None:
+    """Refuse any Region but the stack's own and the one that it would be built again in.
+
+    Raises:
+        NotCleared: with those that are cleared.
+    """
+    if region not in {stack.region, stack.standby_region}:
+        standby = stack.standby_region or "none to be built again in"
+        raise NotCleared(
+            f"Region {region} is not cleared: the stack stands in {stack.region}, and has {standby}.\n"
+            f"Looked at: {stack.path}: region, standby_region"
+        )
+
+
 def check_approval(stack: Stack, scenario: str, today: date) -> None:
     """Refuse a scenario that nobody approved for this stack, or whose approval has expired.
 

@@ -52,6 +52,7 @@ def reverse(
     """
     swaps.check_unneeded(entry, journal.owed())
     _let_arrive(entry)
+    aws = aws.elsewhere(entry.inverse.region or entry.header.region)
     operation = entry.inverse.operation or ""
     look = _looking(aws, entry, operation)
     if look is None:

@@ -225,3 +225,15 @@ def test_no_call_changes_aws_without_an_open_intent(tmp_path: Path) -> None:
         with pytest.raises(NotCleared), journal.intending("sqs.CreateQueue", {}, inverse=Inverse.healed("nothing")):
             aws.client("ecs").update_service(cluster=account.CLUSTER, service=name, desiredCount=5)
     assert account.desired_count(name) == 0
+
+
+def test_no_third_region() -> None:
+    """Beside its own Region only the one that the stack file names as standby is cleared."""
+    stack = account.stack(standby_region="eu-central-1")
+    there = Aws(stack).elsewhere("eu-central-1")
+    assert there.stack.region == "eu-central-1"
+    assert there.elsewhere(account.REGION).stack.region == account.REGION
+    with pytest.raises(NotCleared, match="Region us-east-1 is not cleared"):
+        there.elsewhere("us-east-1")
+    with pytest.raises(NotCleared, match="none to be built again in"):
+        Aws(account.stack()).elsewhere("eu-central-1")

@@ -103,6 +103,7 @@ def test_what_aws_heals_is_never_owed(path: Path) -> None:
         "operation": None,
         "arguments": {},
         "restores": "the scheduler starts another",
+        "region": "",
     }
 
 

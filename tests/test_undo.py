@@ -328,3 +328,17 @@ def test_an_act_that_aws_refuses_stays_owed_until_looked_at(aws: Aws, journal: J
     with pytest.raises(NotFound, match=r"desired count of service .* cannot be set to 0"):
         ecs.set_desired_count(aws, journal, replace(service, cluster="no-such-cluster"), count=0)
     assert "ClusterNotFound" in (journal.owed()[0].error or "")
+
+
+def test_what_was_done_in_the_standby_region_is_undone_there(path: Path) -> None:
+    """A queue that a drill made in the stack's standby Region is found and deleted there, and its namesake is left."""
+    with opened(path) as journal:
+        there = Aws(account.stack(standby_region="eu-central-1"), journal).elsewhere("eu-central-1")
+        name = sqs.create_queue(there, journal, purpose="alarms", topic=account.TOPIC).name
+    account.plain("sqs").create_queue(QueueName=name)
+    with opened(path) as journal:
+        here = Aws(account.stack(standby_region="eu-central-1"), journal)
+        undo.replay(here, journal)
+        with pytest.raises(NotFound):
+            sqs.queue_url(here.elsewhere("eu-central-1"), name)
+        assert sqs.queue_url(here, name)

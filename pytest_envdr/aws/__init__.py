@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -93,9 +93,26 @@ class Aws:
         guard.check_endpoint(stack)
         self.stack = stack
         self.journal = journal
+        self._told = on_call, clock
         self._recorder = Recorder(on_call or (lambda _: None), clock or Clock())
         self._session = _session(stack)
         self._clients: dict[str, Any] = {}
+        self._elsewhere: dict[str, Aws] = {}
+
+    def elsewhere(self, region: str) -> Aws:
+        """The same account in another Region, with the same journal and record. `stack.region` is that Region there.
+
+        Raises:
+            NotCleared: it is neither the stack's own Region nor its standby.
+        """
+        if region in {"", self.stack.region}:
+            return self
+        guard.check_region(self.stack, region)
+        if region not in self._elsewhere:
+            there = self.stack.model_copy(update={"region": region, "standby_region": self.stack.region})
+            told, clock = self._told
+            self._elsewhere[region] = Aws(there, self.journal, told, clock=clock)
+        return self._elsewhere[region]
 
     def client(self, service: str) -> Any:
         """The boto3 client of a service, under guard and recorded."""
@@ -154,7 +171,9 @@ class Aws:
             AwsError, UsageError: as `call`; the entry stays owed.
             JournalDamaged: the inverse could not be written; nothing was called.
         """
-        with journal.intending(act.operation, act.arguments, inverse=act.inverse) as entry:
+        away = self.stack.region != journal.header.region
+        inverse = replace(act.inverse, region=self.stack.region) if away else act.inverse
+        with journal.intending(act.operation, act.arguments, inverse=inverse) as entry:
             answer = self.call(act.operation, what=act.what, **act.arguments)
             entry.settle(kept(answer))
         return answer
