@@ -19,7 +19,7 @@ The exercise:
 
 The hands:
     swaps         acts on databases, journalled, and their undoing
-    verify        two sources in, a list of differences out: databases, buckets, queue
+    verify        two sources in, a list of differences out: databases, buckets, queue, Terraform's state
     mariadb       connections to databases
     terraform     the stack's modules: plan, apply, its state
     dumps         a database as a file: dump, load

@@ -6,7 +6,7 @@ That makes an undo idempotent, and its own proof: it is done when the comparison
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from pytest_envdr.aws import (
     application_autoscaling,
     backup,
     codepipeline,
+    dynamodb,
     ec2,
     ecs,
     ecs_definitions,
@@ -22,6 +23,7 @@ from pytest_envdr.aws import (
     rds,
     s3,
     s3_acts,
+    s3_states,
     sns,
     sqs,
 )
@@ -40,6 +42,8 @@ PAGE_SECONDS = 60.0
 """How long the application's page may be away."""
 CACHE_SECONDS = 900.0
 """How long a cache may take to come back: a failover takes some minutes, a node that is replaced more."""
+ENDING = timedelta(seconds=20)
+"""How long a Terraform may take to end whose drill was killed: it gives its lock back, unless it is killed as well."""
 SKEW = timedelta(seconds=60)
 """How far AWS's clock may be from this machine's."""
 
@@ -250,12 +254,17 @@ def _bucket(aws: Aws, before: Mapping[str, Any]) -> Remaining:
 
 def _objects(aws: Aws, entry: Entry) -> Remaining:
     """The versions and markers that an act added, and no other; of a bucket of the drill's own, all, once no restore
-    job writes there any more."""
+    job writes there any more; of a prefix of its own, all."""
     bucket = entry.inverse.arguments["Bucket"]
     if (point := entry.inverse.arguments.get("recovery_point")) and _restoring(aws, entry, point):
         return Remaining(awaited=True)
+    prefix = entry.inverse.arguments.get("prefix", "")
     if not entry.inverse.arguments.get("everything"):
         left = s3_acts.left_of(aws, entry)
+    elif prefix.startswith(s3_states.OWN_PREFIX):
+        if s3_states.locked_under(aws, bucket, prefix, since=datetime.now(UTC) - ENDING):
+            return Remaining(awaited=True)
+        left = s3_acts.left_in(aws, bucket, prefix=prefix)
     elif bucket.startswith(s3_acts.STAGING_PREFIX):
         left = s3_acts.left_in(aws, bucket)
     else:
@@ -263,6 +272,19 @@ def _objects(aws: Aws, entry: Entry) -> Remaining:
     batches = (left[start : start + s3_acts.BATCH] for start in range(0, len(left), s3_acts.BATCH))
     whose = {"Bucket": bucket, "ExpectedBucketOwner": aws.stack.account}
     return Remaining(tuple({**whose, "Delete": {"Objects": batch, "Quiet": True}} for batch in batches))
+
+
+def _items(aws: Aws, before: Mapping[str, Any]) -> Remaining:
+    """What the lock table should have no more: a lock, a digest, all of a state of the drill's own."""
+    where, since = (before["TableName"], before["LockID"]), datetime.now(UTC) - ENDING
+    if before.get("everything") and dynamodb.locked_since(aws, *where, since):
+        return Remaining(awaited=True)
+    return Remaining(tuple(dynamodb.left_of_items(aws, before)))
+
+
+def _digest(aws: Aws, before: Mapping[str, Any]) -> Remaining:
+    left = dynamodb.left_of_digest(aws, before)
+    return Remaining(note="a state was written since: its digest is left") if left is None else Remaining(tuple(left))
 
 
 def _restoring(aws: Aws, entry: Entry, point: str) -> bool:
@@ -310,6 +332,8 @@ def _database(operation: str, aws: Aws, before: Mapping[str, Any]) -> Remaining:
 UNDOS: dict[str, Callable[[Aws, Mapping[str, Any]], Remaining]] = {
     "application-autoscaling.RegisterScalableTarget": _suspended_state,
     "codepipeline.EnableStageTransition": _transition,
+    "dynamodb.DeleteItem": _items,
+    "dynamodb.PutItem": _digest,
     "ec2.DeleteSecurityGroup": _security_group,
     "ecs.DeregisterTaskDefinition": _revisions,
     "ecs.RunTask": _command,

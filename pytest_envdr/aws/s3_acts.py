@@ -133,10 +133,11 @@ def overwrite(
     return made
 
 
-def left_in(aws: Aws, bucket: str) -> list[dict[str, str]]:
-    """Every version and delete marker in a bucket, as DeleteObjects takes them; none where there is no bucket."""
+def left_in(aws: Aws, bucket: str, *, prefix: str = "") -> list[dict[str, str]]:
+    """Every version and delete marker in a bucket, or under a prefix, as DeleteObjects takes them; none where there is
+    no bucket."""
     try:
-        return [_identifier(version) for version in s3.versions(aws, bucket)]
+        return [_identifier(version) for version in s3.versions(aws, bucket, prefix=prefix)]
     except NotFound:
         return []
 

@@ -88,6 +88,8 @@ def _closed(endpoint: str) -> dict[str, str]:
 
 def _settings(stack: Stack, row: Terraform) -> dict[str, Any]:
     settings: dict[str, Any] = {"bucket": row.bucket, "key": row.key, "region": row.region or stack.region}
+    if row.workspace != "default":
+        settings["workspace_key_prefix"] = row.workspace_prefix
     if row.lock == "file":
         settings["use_lockfile"] = True
     if row.lock == "table":
