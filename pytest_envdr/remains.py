@@ -20,6 +20,7 @@ from pytest_envdr.aws import (
     ecs,
     ecs_definitions,
     elasticache,
+    fis,
     rds,
     s3,
     s3_acts,
@@ -325,6 +326,17 @@ def _transition(aws: Aws, before: Mapping[str, Any]) -> Remaining:
     return Remaining((where,))
 
 
+def _experiment(aws: Aws, before: Mapping[str, Any]) -> Remaining:
+    """What an exercise started in FIS and has not ended: that, too, is waited for, since routes are put back then."""
+    under_way = [one for one in fis.experiments_of(aws, before["exercise"]) if not one.ended]
+    calls = tuple({"id": one.id} for one in under_way if one.status != "stopping")
+    return Remaining(calls, awaited=bool(under_way))
+
+
+def _template(aws: Aws, before: Mapping[str, Any]) -> Remaining:
+    return Remaining(tuple({"id": one} for one in fis.templates_of(aws, before["exercise"])))
+
+
 def _database(operation: str, aws: Aws, before: Mapping[str, Any]) -> Remaining:
     return Remaining(swaps.left(aws, operation, before))
 
@@ -339,6 +351,8 @@ UNDOS: dict[str, Callable[[Aws, Mapping[str, Any]], Remaining]] = {
     "ecs.RunTask": _command,
     "ecs.StopTask": _running_task,
     "ecs.UpdateService": _service,
+    "fis.DeleteExperimentTemplate": _template,
+    "fis.StopExperiment": _experiment,
     **{operation: partial(_database, operation) for operation in sorted(swaps.OPERATIONS)},
     "rds.DeleteDBParameterGroup": _parameter_group,
     "s3.DeleteBucket": _bucket,

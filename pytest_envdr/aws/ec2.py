@@ -1,4 +1,4 @@
-"""EC2: security groups of a drill's own."""
+"""EC2: security groups of a drill's own; the address ranges of a VPC."""
 
 from __future__ import annotations
 
@@ -44,6 +44,16 @@ def security_groups(aws: Aws, name: str) -> list[SecurityGroup]:
         )
         for row in rows
     ]
+
+
+def cidrs(aws: Aws, vpc: str) -> list[str]:
+    """The address ranges (IPv4) of a VPC.
+
+    Raises:
+        NotFound: there is no such VPC.
+    """
+    row = aws.call("ec2.DescribeVpcs", what=f"VPC {vpc} cannot be read", VpcIds=[vpc])["Vpcs"][0]
+    return [one["CidrBlock"] for one in row.get("CidrBlockAssociationSet", [])] or [row["CidrBlock"]]
 
 
 def create_security_group(

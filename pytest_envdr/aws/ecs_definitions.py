@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_envdr.aws import Act
@@ -39,7 +39,8 @@ NOTHING: Mapping[str, str] = {}
 
 @dataclass(frozen=True)
 class Container:
-    """A container of a task definition. Without the driver awslogs there is no log group."""
+    """A container of a task definition. Without the driver awslogs there is no log group; `secrets` has the ARN or name
+    that each variable's value comes from."""
 
     name: str
     image: str
@@ -47,6 +48,8 @@ class Container:
     ports: tuple[int, ...]
     log_group: str
     log_prefix: str
+    log_region: str = ""
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
     def log_stream(self, task: str) -> str:
         """Where a task's (its id) output of this container goes."""
@@ -159,4 +162,6 @@ def _container(row: Mapping[str, Any]) -> Container:
         ports=tuple(one["containerPort"] for one in row.get("portMappings", []) if "containerPort" in one),
         log_group=options.get("awslogs-group", ""),
         log_prefix=options.get("awslogs-stream-prefix", ""),
+        log_region=options.get("awslogs-region", ""),
+        secrets={one["name"]: one["valueFrom"] for one in row.get("secrets", [])},
     )

@@ -1,4 +1,4 @@
-"""Elastic Load Balancing: target groups and how the load balancer finds their targets."""
+"""Elastic Load Balancing: load balancers, target groups, and how the load balancer finds their targets."""
 
 from __future__ import annotations
 
@@ -52,6 +52,43 @@ class Target:
     state: str
     reason: str
     description: str
+
+
+@dataclass(frozen=True)
+class LoadBalancer:
+    """A load balancer: `host` is its DNS name; `listeners` are (protocol, port); `scheme` is internet-facing or
+    internal."""
+
+    arn: str
+    name: str
+    host: str
+    scheme: str
+    state: str
+    listeners: tuple[tuple[str, int], ...]
+
+    @property
+    def url(self) -> str:
+        """Where a client asks, with the first listener that there is; "" where there is none."""
+        return next((f"{protocol.lower()}://{self.host}:{port}" for protocol, port in self.listeners), "")
+
+
+def load_balancer(aws: Aws, arn: str) -> LoadBalancer:
+    """A load balancer with its listeners.
+
+    Raises:
+        NotFound: there is no such load balancer.
+    """
+    what = f"Load balancer {arn} cannot be read"
+    row = aws.call("elbv2.DescribeLoadBalancers", what=what, LoadBalancerArns=[arn])["LoadBalancers"][0]
+    listeners = aws.pages("elbv2.DescribeListeners", "Listeners", what=what, LoadBalancerArn=arn)
+    return LoadBalancer(
+        row["LoadBalancerArn"],
+        row["LoadBalancerName"],
+        row["DNSName"],
+        row.get("Scheme", ""),
+        row.get("State", {}).get("Code", ""),
+        tuple(sorted((one.get("Protocol", "HTTP"), one.get("Port", 0)) for one in listeners)),
+    )
 
 
 def target_group(aws: Aws, arn: str) -> TargetGroup:

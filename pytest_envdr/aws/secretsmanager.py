@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_envdr.errors import UsageError
+from pytest_envdr.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
     from pytest_envdr.aws import Aws
@@ -38,3 +39,19 @@ def login(aws: Aws, secret: str) -> Login:
             f"Secret {secret} cannot be used: it is no JSON object with `username` and `password`.\n"
             f"Looked at: {aws.stack.path}: database.secret"
         ) from None
+
+
+def fingerprint(aws: Aws, secret: str) -> str:
+    """A hash of a secret's current version, which tells whether two are the same and nothing else; "" where there is
+    no such secret.
+
+    Raises:
+        AwsError: it may not be read, or is about to be deleted.
+    """
+    what = f"Secret {secret} in {aws.stack.region} cannot be read"
+    try:
+        answer = aws.call("secretsmanager.GetSecretValue", what=what, SecretId=secret)
+    except NotFound:
+        return ""
+    content = answer.get("SecretString", "").encode() or answer.get("SecretBinary", b"")
+    return hashlib.sha256(content).hexdigest()

@@ -59,3 +59,18 @@ def test_an_unknown_target_group_is_named(group: str) -> None:
     for read in (elbv2.target_group, elbv2.target_health):
         with pytest.raises(NotFound, match=group.rpartition(":")[2]):
             read(aws, group)
+
+
+def test_a_load_balancer_tells_where_it_listens() -> None:
+    """Its DNS name with its first listener is what a client asks."""
+    client, ec2 = account.plain("elbv2"), account.plain("ec2")
+    subnets = [one["SubnetId"] for one in ec2.describe_subnets()["Subnets"][:2]]
+    said = {"Name": account.unique("lb"), "Subnets": subnets, "Scheme": "internet-facing"}
+    made = client.create_load_balancer(**said)["LoadBalancers"][0]
+    refusal = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}
+    client.create_listener(
+        LoadBalancerArn=made["LoadBalancerArn"], Protocol="HTTP", Port=8080, DefaultActions=[refusal]
+    )
+    found = elbv2.load_balancer(Aws(account.stack()), made["LoadBalancerArn"])
+    assert found.url == f"http://{made['DNSName']}:8080"
+    assert found.scheme == "internet-facing"

@@ -42,3 +42,13 @@ def test_a_secret_that_is_not_there() -> None:
     """Named."""
     with pytest.raises(NotFound, match="Secret nothing/there cannot be read"):
         secretsmanager.login(Aws(account.stack()), "nothing/there")
+
+
+def test_a_fingerprint_tells_whether_two_are_the_same() -> None:
+    """Equal for equal contents, "" for a secret that is not there; what is in it shows nowhere."""
+    aws = Aws(account.stack())
+    one, same, other = secret("hunter2"), secret("hunter2"), secret("hunter3")
+    prints = [secretsmanager.fingerprint(aws, name) for name in (one, same, other, "nothing/there")]
+    assert prints[0] == prints[1] != prints[2]
+    assert prints[3] == ""
+    assert "hunter" not in "".join(prints)
