@@ -2,8 +2,9 @@
 they do so with many clients at once, and are as strict about receipt handles as AWS.
 
 Times that a queue or a request names (visibility timeout, delay, retention, how long a receive waits) are whoever set
-them's own, as Laravel's `retry_after` is, and not divided by the sandbox's speed. Counts are exact, where those of AWS
-are approximate and late; messages come in order and once, where a standard queue promises neither.
+them's own, as Laravel's `retry_after` is, and not divided by the sandbox's speed; the minute after which CloudWatch is
+told the counts again is AWS's, and is. Counts are exact, where those of AWS are approximate and late; messages come in
+order and once, where a standard queue promises neither.
 
 Not here, answered 501: StartMessageMoveTask.
 """
@@ -13,8 +14,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from moto.cloudwatch.models import cloudwatch_backends
 from moto.sqs.exceptions import SQSException
-from moto.sqs.models import Message, Queue, SQSBackend
+from moto.sqs.models import Message, Queue, SQSBackend, sqs_backends
 from typing_extensions import override
 
 from pytest_envdr.sandbox.control_plane.extension import backend_lock, extend, moto_urls
@@ -22,6 +24,7 @@ from pytest_envdr.sandbox.fidelity import SIMULATED, Fidelity
 from pytest_envdr.waiting import pause
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from types import ModuleType
 
     from pytest_envdr.sandbox.control_loop import Controller
@@ -38,6 +41,8 @@ FIDELITY: dict[str, Fidelity] = {
     "SendMessage": SIMULATED,
     "SendMessageBatch": SIMULATED,
 }
+METRICS_SECONDS = 60.0
+"""How often CloudWatch is told of each queue, in AWS's seconds."""
 LOOK_SECONDS = 0.25
 """How often a receive that waits looks for messages that became visible; one that is sent wakes it at once."""
 
@@ -110,19 +115,51 @@ class SandboxSqs(SQSBackend):
 
 
 class SqsController:
-    """Nothing moves by itself here: a message is visible again as soon as somebody asks after its time."""
+    """Tells CloudWatch, each minute, how many messages there are. Nothing else moves by itself: a message is visible
+    again as soon as somebody asks after its time."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._told = 0
 
     def step(self) -> None:
-        """Nothing to do."""
+        """Tell it at the beginning of each minute, so that each period of an alarm has one value."""
+        minute = int(time.time() / self._world.scaled(METRICS_SECONDS))
+        if minute == self._told:
+            return
+        self._told = minute
+        with backend_lock:
+            queues = list(sqs_backends[self._world.account][self._world.region].queues.values())
+            data = [datum for queue in queues for datum in _metrics(queue, self._world.now())]
+        if data:
+            cloudwatch_backends[self._world.account][self._world.region].put_metric_data("AWS/SQS", data)
 
     def close(self) -> None:
         """Nothing to stop."""
 
 
-def install(world: World) -> Controller:  # noqa: ARG001 (every service installs alike)
+def install(world: World) -> Controller:
     """Put our backend in moto's place."""
     extend("sqs", SandboxSqs)
-    return SqsController()
+    return SqsController(world)
+
+
+def _metrics(queue: Queue, now: datetime) -> list[dict[str, Any]]:
+    counts = {
+        "ApproximateNumberOfMessagesVisible": queue.approximate_number_of_messages,
+        "ApproximateNumberOfMessagesNotVisible": queue.approximate_number_of_messages_not_visible,
+        "ApproximateNumberOfMessagesDelayed": queue.approximate_number_of_messages_delayed,
+    }
+    return [
+        {
+            "MetricName": name,
+            "Dimensions": [{"Name": "QueueName", "Value": queue.name}],
+            "Timestamp": now.replace(tzinfo=None),  # moto keeps naive times, in UTC
+            "Value": float(count),
+            "Unit": "Count",
+        }
+        for name, count in counts.items()
+    ]
 
 
 def _of_handle(queue: Queue, receipt_handle: str) -> Message | None:

@@ -36,7 +36,8 @@ def verdict(policy: bytes | str | None, *, action: str, resource: str, asked: Ma
         policy: the document, JSON; None where the bucket has none.
         action: `s3:GetObject`, ...
         resource: the ARN of the bucket or the object.
-        asked: condition keys in small letters and their values in this request, see `context`.
+        asked: condition keys in small letters and their values in this request, see `context`; with
+            `aws:principalservicename` where it is another service that asks.
     """
     statements = _listed(json.loads(policy)["Statement"]) if policy else []
     effects = {each["Effect"] for each in statements if _applies(each, action=action, resource=resource, asked=asked)}
@@ -100,10 +101,11 @@ def _named(statement: Mapping[str, Any], element: str, value: str, *, fold: Call
 def _principal(statement: Mapping[str, Any], asked: Mapping[str, str]) -> bool:
     negated = "NotPrincipal" in statement
     named = statement.get("NotPrincipal" if negated else "Principal", "*")
+    service = asked.get("aws:principalservicename")
     if isinstance(named, dict):
-        named = named.get("AWS", [])
-    me = {"*", asked["aws:principalarn"], asked["aws:principalaccount"]}
-    return bool(me & set(_listed(named))) != negated
+        named = named.get("AWS" if service is None else "Service", [])
+    me = {asked["aws:principalarn"], asked["aws:principalaccount"]} if service is None else {service}
+    return bool((me | {"*"}) & set(_listed(named))) != negated
 
 
 def _holds(operator: str, key: str, wanted: list[str], asked: Mapping[str, str]) -> bool:

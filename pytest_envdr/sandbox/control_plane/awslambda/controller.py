@@ -1,0 +1,103 @@
+"""The control loop's part: takes asynchronous events through their attempts."""
+
+from __future__ import annotations
+
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from moto.core.exceptions import ServiceException
+from werkzeug.exceptions import HTTPException
+
+from pytest_envdr.sandbox.control_plane.awslambda import metrics
+from pytest_envdr.sandbox.control_plane.awslambda.asynchronous import TOO_OLD, ZERO
+from pytest_envdr.sandbox.control_plane.awslambda.destinations import Courier
+from pytest_envdr.sandbox.control_plane.awslambda.execution import Execution
+from pytest_envdr.sandbox.control_plane.extension import backend_lock
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from pytest_envdr.sandbox.control_plane.awslambda.asynchronous import Event
+    from pytest_envdr.sandbox.control_plane.awslambda.backend import SandboxLambda
+    from pytest_envdr.sandbox.control_plane.awslambda.function import InvokeConfig
+    from pytest_envdr.sandbox.control_plane.calling import Caller
+    from pytest_envdr.sandbox.world import World
+
+THREADS = 4
+"""How many asynchronous events are worked on at once; on AWS it is the concurrency."""
+
+log = logging.getLogger("envdr.sandbox")
+
+
+class LambdaController:
+    """The asynchronous events of one account in one Region."""
+
+    def __init__(self, world: World, backend: SandboxLambda, caller: Caller) -> None:
+        self._world, self._backend, self._caller = world, backend, caller
+        self._courier = Courier(world, caller)
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="lambda")
+
+    def step(self) -> None:
+        """Look at the events that are due."""
+        now = time.monotonic()
+        with backend_lock:
+            due = [event for event in self._backend.waiting if event.due <= now]
+            for event in due:
+                self._look(event)
+
+    def close(self) -> None:
+        """Kill what runs; its processes are gone when this returns."""
+        self._backend.stopping.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._caller.close()
+
+    def _look(self, event: Event) -> None:
+        function = event.function
+        name = function.function_name
+        config = function.life.configs.get(event.qualifier)
+        try:
+            limit = self._backend.limit_hit(function)
+            latest = self._backend.function(name)
+        except (ServiceException, HTTPException):  # it was deleted meanwhile
+            self._backend.waiting.remove(event)
+            metrics.publish(self._world, name, AsyncEventsDropped=1)
+            return
+        if latest.reserved_concurrency == 0:
+            self._end(event, config, ZERO)
+        elif event.is_too_old(config, self._world.speed):
+            self._end(event, config, TOO_OLD)
+        elif limit is not None:
+            metrics.publish(self._world, name, Throttles=1)
+            event.throttled(self._world.speed)
+        else:
+            self._backend.waiting.remove(event)
+            function.life.running += 1
+            self._pool.submit(self._try, event).add_done_callback(_report)
+
+    def _try(self, event: Event) -> None:
+        function = event.function
+        try:
+            with backend_lock:
+                deployment = function.deployment()
+            execution = Execution(self._world, deployment, event.payload, event.request_id, self._backend.stopping)
+            outcome = execution.run()
+        finally:
+            self._backend.release(function)
+        config = function.life.configs.get(event.qualifier)
+        condition = event.tried(outcome, config, self._world.speed)
+        if condition is None:
+            with backend_lock:
+                self._backend.waiting.append(event)
+        else:
+            self._courier.hand_on(event, config, condition)
+
+    def _end(self, event: Event, config: InvokeConfig | None, condition: str) -> None:
+        self._backend.waiting.remove(event)
+        self._pool.submit(self._courier.hand_on, event, config, condition).add_done_callback(_report)
+
+
+def _report(done: Future[None]) -> None:
+    if not done.cancelled() and (error := done.exception()) is not None:
+        log.error("lambda", exc_info=error)
