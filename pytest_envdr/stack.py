@@ -22,7 +22,17 @@ from pydantic import (
 
 from pytest_envdr.errors import StackFileError
 from pytest_envdr.scenarios import SCENARIOS
-from pytest_envdr.tables import Backup, BadDeployment, Database, DrillTenant, Maintenance, Queue, Row, Terraform
+from pytest_envdr.tables import (
+    Backup,
+    BadDeployment,
+    Database,
+    DrillTenant,
+    Maintenance,
+    Provisioner,
+    Queue,
+    Row,
+    Terraform,
+)
 
 
 class _Request(Row):
@@ -158,7 +168,9 @@ class Role(Row):
     backup: str = ""
 
 
-Table = Literal["database", "backup", "maintenance", "drill_tenant", "bad_deployment", "queue", "terraform"]
+Table = Literal[
+    "database", "backup", "maintenance", "drill_tenant", "bad_deployment", "provisioner", "queue", "terraform"
+]
 """Tables that only some scenarios need."""
 
 
@@ -174,8 +186,8 @@ class Stack(Row):
         region, standby_region: where the stack stands, and where it would be built again.
         speed: what AWS-side delays are divided by; a statement for the report.
         version: what stands behind the API, for the report.
-        database, backup, maintenance, drill_tenant, bad_deployment, queue, terraform: what only some scenarios need;
-            `Stack.needs` tells what is missing.
+        database, backup, maintenance, drill_tenant, bad_deployment, provisioner, queue, terraform: what only some
+            scenarios need; `Stack.needs` tells what is missing.
     """
 
     path: Path = Path("<memory>")
@@ -200,6 +212,7 @@ class Stack(Row):
     maintenance: Maintenance | None = None
     drill_tenant: DrillTenant | None = None
     bad_deployment: BadDeployment | None = None
+    provisioner: Provisioner | None = None
     queue: Queue | None = None
     terraform: Terraform | None = None
 

@@ -138,6 +138,38 @@ class BadDeployment(Row):
     pipeline: str = ""
 
 
+class Provisioner(Row):
+    """What makes a new tenant's bucket: an event on a bus, a rule, and a Lambda function that the rule calls.
+
+    Attributes:
+        function: the Lambda function's name.
+        bus, rule: the event bus, and the rule on it.
+        target: the id of the rule's target that is the function.
+        statement: the id of the statement in the function's policy that lets the rule call it.
+        source, detail_type: what the event is, whose detail has "slug", "tenant_id" and "bucket".
+        archive: what keeps the events; "" where nothing does.
+        dead_letters: the queue with the events that the function failed of; "" where there is none.
+        undelivered: the queue with the events that the rule could not give to the function; "" where there is none.
+        log_group: where the function logs.
+        bucket: a tenant's bucket; `{slug}` stands for the tenant's name.
+        alarms: those of which one at least must fire while tenants get no bucket.
+    """
+
+    function: str
+    bus: str
+    rule: str
+    target: str
+    statement: str
+    source: str
+    detail_type: str = "tenant.created"
+    archive: str = ""
+    dead_letters: str = ""
+    undelivered: str = ""
+    log_group: str
+    bucket: str
+    alarms: tuple[str, ...] = ()
+
+
 class Terraform(Row):
     """The Terraform that the stack is described by. Relative paths start where the stack file lies.
 

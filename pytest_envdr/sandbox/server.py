@@ -19,6 +19,7 @@ from pytest_envdr.sandbox import api
 from pytest_envdr.sandbox.control_loop import ControlLoop
 from pytest_envdr.sandbox.control_plane import (
     application_autoscaling,
+    awslambda,
     backup,
     cloudwatch,
     codebuild,
@@ -27,6 +28,7 @@ from pytest_envdr.sandbox.control_plane import (
     ecs,
     elasticache,
     elbv2,
+    events,
     logs,
     rds,
     s3,
@@ -54,6 +56,8 @@ REGIONAL = {
     "sqs": sqs,
     "codebuild": codebuild,
     "codepipeline": codepipeline,
+    "lambda": awslambda,
+    "events": events,
 }
 """boto3's name of each service that we act out in each Region -> its module, in the order in which they are stepped."""
 GLOBAL = {"s3": s3}

@@ -10,6 +10,8 @@ network.py       VPC, subnets, security groups
 stores.py        database, cache, secret
 queue.py         the workers' queue, in Redis or in SQS, and their times
 services.py      load balancers, task definitions, services, scalable targets
+provisioner.py   a new tenant's bucket: event, rule, Lambda function, what catches its failures
+functions/       the stack's Lambda functions, as they are uploaded
 monitoring.py    alarms, topic, on-call queue
 stack_file.py    the stack file that describes it
 """

@@ -33,10 +33,11 @@ def tenant_bucket(slug: str) -> str:
     return f"{TENANT_BUCKET_PREFIX}{slug}"
 
 
-def tenant_bucket_configuration(slug: str) -> dict[str, dict[str, Any]]:
+def tenant_bucket_configuration(slug: str, *, bucket: str = "") -> dict[str, dict[str, Any]]:
     """How a tenant's bucket is configured: boto3's method -> its arguments besides `Bucket`, in the order to call them.
 
     Whoever makes a tenant's bucket calls these; notifications are the last, so that nobody hears of the making.
+    `bucket` is the bucket's name where it is another one than the tenant's by rule.
     """
     return {
         "put_public_access_block": {
@@ -51,7 +52,7 @@ def tenant_bucket_configuration(slug: str) -> dict[str, dict[str, Any]]:
                 "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": True}]
             }
         },
-        "put_bucket_policy": {"Policy": json.dumps(_policy(tenant_bucket(slug)))},
+        "put_bucket_policy": {"Policy": json.dumps(_policy(bucket or tenant_bucket(slug)))},
         "put_bucket_cors": {"CORSConfiguration": {"CORSRules": _cors()}},
         "put_bucket_tagging": {"Tagging": {"TagSet": [{"Key": key, "Value": tag} for key, tag in _tags(slug).items()]}},
         "put_bucket_lifecycle_configuration": {"LifecycleConfiguration": {"Rules": _lifecycle()}},

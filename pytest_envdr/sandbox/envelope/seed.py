@@ -11,6 +11,7 @@ from pytest_envdr.sandbox.envelope import (
     monitoring,
     network,
     pipeline,
+    provisioner,
     queue,
     services,
     stack_file,
@@ -42,8 +43,10 @@ def build(world: World, version: str, report: Callable[[str], None], *, tenants:
     plan = backups.create(account)
     report("services")
     services.create_services(account, net, places, balancers)
+    provisioner.create(account)
     _wait_until_steady(account, balancers, report)
     monitoring.create_alarms(account, topic, balancers)
+    provisioner.create_alarms(account, topic)
     report("first backups")
     world.founding = True
     pipeline.create(account)

@@ -5,17 +5,24 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from pytest_envdr.sandbox.envelope import images, queue
+from pytest_envdr.sandbox.envelope import images, provisioner, queue
 from pytest_envdr.sandbox.envelope.database import tenants
 from pytest_envdr.sandbox.envelope.names import (
+    BUS,
     CACHE,
     CLUSTER,
     DATABASE,
     LISTENER_PORT,
     PREFIX,
+    PROVISIONER,
     SECRET,
     SERVICES,
     STANDBY_REGION,
+    TENANT_ARCHIVE,
+    TENANT_BUCKET_PREFIX,
+    TENANT_RULE,
+    UNDELIVERED_TENANTS,
+    UNMADE_BUCKETS,
     Service,
 )
 from pytest_envdr.sandbox.envelope.pipeline import PIPELINE
@@ -147,9 +154,28 @@ def _data(world: World, count: int) -> list[str]:
         *_table("maintenance", {"service": "api", "path": "/api/tenants"}),
         *_table("bad_deployment", {"service": "api", "pipeline": PIPELINE}),
         *_table("bad_deployment.images", {kind: images.reference(tag) for kind, tag in BAD_IMAGES.items()}),
+        *_table("provisioner", _provisioner()),
         *_table("queue", _queue(world)),
         *_table("drill_tenant", {"slug": tenants(count)[-1].slug, "page": "/t/{slug}/orders", "identity": IDENTITY}),
     ]
+
+
+def _provisioner() -> dict[str, object]:
+    return {
+        "function": PROVISIONER,
+        "bus": BUS,
+        "rule": TENANT_RULE,
+        "target": provisioner.TARGET,
+        "statement": provisioner.STATEMENT,
+        "source": provisioner.SOURCE,
+        "detail_type": provisioner.DETAIL_TYPE,
+        "archive": TENANT_ARCHIVE,
+        "dead_letters": UNMADE_BUCKETS,
+        "undelivered": UNDELIVERED_TENANTS,
+        "log_group": provisioner.LOG_GROUP,
+        "bucket": f"{TENANT_BUCKET_PREFIX}{{slug}}",
+        "alarms": list(provisioner.ALARMS),
+    }
 
 
 def _queue(world: World) -> dict[str, object]:
