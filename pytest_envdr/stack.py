@@ -31,6 +31,7 @@ from pytest_envdr.tables import (
     Provisioner,
     Queue,
     Row,
+    Secondary,
     Terraform,
 )
 
@@ -169,7 +170,15 @@ class Role(Row):
 
 
 Table = Literal[
-    "database", "backup", "maintenance", "drill_tenant", "bad_deployment", "provisioner", "queue", "terraform"
+    "backup",
+    "bad_deployment",
+    "database",
+    "drill_tenant",
+    "maintenance",
+    "provisioner",
+    "queue",
+    "secondary",
+    "terraform",
 ]
 """Tables that only some scenarios need."""
 
@@ -186,8 +195,8 @@ class Stack(Row):
         region, standby_region: where the stack stands, and where it would be built again.
         speed: what AWS-side delays are divided by; a statement for the report.
         version: what stands behind the API, for the report.
-        database, backup, maintenance, drill_tenant, bad_deployment, provisioner, queue, terraform: what only some
-            scenarios need; `Stack.needs` tells what is missing.
+        database, backup, maintenance, drill_tenant, bad_deployment, provisioner, queue, secondary, terraform: what only
+            some scenarios need; `Stack.needs` tells what is missing.
     """
 
     path: Path = Path("<memory>")
@@ -215,6 +224,7 @@ class Stack(Row):
     provisioner: Provisioner | None = None
     queue: Queue | None = None
     terraform: Terraform | None = None
+    secondary: Secondary | None = None
 
     @field_validator("objectives", "runbooks", "approvals")
     @classmethod

@@ -229,3 +229,68 @@ class Terraform(Row):
     def digest_id(self) -> str:
         """The `LockID` of the item with its digest, where `lock` is "table"; its lock's is the same without `-md5`."""
         return f"{self.bucket}/{self.object_key}-md5"
+
+
+class Login(Row):
+    """A tenant's user who can be logged in by whoever tests: made for that, and allowed nothing else.
+
+    Attributes:
+        service: which service (key of `services`) has the pages.
+        path: POST {"email": ..., "password": ...} there answers 200 {"token": ...}.
+        page: GET with that token answers 200 {"user": {"email": ...}}; "{slug}" in both stands for the drill's tenant.
+        secret: the secret with its `username` and `password` (JSON); where there is none, `email` and `password`.
+    """
+
+    service: str = "tenant"
+    path: str = "/t/{slug}/login"
+    page: str = "/t/{slug}/me"
+    secret: str = ""
+    email: str = ""
+    password: str = Field("", repr=False)
+
+
+class DnsRecord(Row):
+    """A DNS name of the stack, and which service's (key of `services`) load balancer it stands for."""
+
+    name: str
+    service: str
+    type: str = "CNAME"
+    ttl_seconds: int = 60
+
+
+class Secondary(Row):
+    """How the stack is built again in its standby Region, under the same names.
+
+    Attributes:
+        terraform: the modules with their variables and a state of its own, which must not be in the primary Region.
+        first: addresses that are applied before the database is restored: what that is restored into.
+        database_variable: the variable that names the restored instance.
+        tags_variable: the variable with tags of everything that is made; "" where there is none.
+        subnet_group, parameter_group, security_group: what the instance is restored into, by name.
+        prefix: how the names begin of what the modules make.
+        quotas: "rds/L-7B6409FD", ...: those that the stack needs.
+        keys: KMS keys (aliases) that it needs there.
+        secrets: those that it needs there, with the same contents.
+        certificates: hosts that need a certificate there.
+        experiment_role: what FIS acts as when it cuts the Region off.
+        login: a tenant's user.
+        records: the DNS records that would be changed.
+        pages: service (key of `services`) to a page that must answer 200 there.
+    """
+
+    terraform: Terraform
+    first: tuple[str, ...] = Field(min_length=1)
+    database_variable: str = "database_instance"
+    tags_variable: str = "tags"
+    subnet_group: str
+    parameter_group: str
+    security_group: str
+    prefix: str
+    quotas: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    certificates: tuple[str, ...] = ()
+    experiment_role: str = ""
+    login: Login
+    records: tuple[DnsRecord, ...] = ()
+    pages: dict[str, str] = {}

@@ -50,12 +50,16 @@ class Task:
     log: Path
     environment: dict[str, str]
 
-    def ask(self, path: str, body: Any = None, *, host: str = "envelope.test", method: str | None = None) -> Answer:
-        """GET, or POST with a JSON body."""
+    def ask(
+        self, path: str, body: Any = None, *, host: str = "envelope.test", method: str | None = None, token: str = ""
+    ) -> Answer:
+        """GET, or POST with a JSON body; `token` says who asks."""
         connection = http.client.HTTPConnection(self.address, 8000, timeout=10)
         try:
             sent = None if body is None else json.dumps(body)
             headers = {"Host": host, "Content-Type": "application/json"}
+            if token:
+                headers["Authorization"] = f"Bearer {token}"
             connection.request(method or ("GET" if body is None else "POST"), path, sent, headers)
             answer = connection.getresponse()
             return Answer(answer.status, dict(answer.getheaders()), json.loads(answer.read() or b"null"))

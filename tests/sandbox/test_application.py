@@ -227,6 +227,20 @@ def test_hq_counts_in_every_tenants_database(tasks: dict[str, Task], application
     assert tasks["hq"].ask("/hq/tenants/acme/plan", {"plan": "none"}).status == 422
 
 
+def test_a_user_logs_in_to_one_tenant(tasks: dict[str, Task]) -> None:
+    """With the right password a user of the tenant gets a token, which its page knows; it is none of another tenant's,
+    and neither is a wrong password or somebody else's user."""
+    task, said = tasks["tenant"], {"email": "zoe1@globex.example", "password": "globex1"}
+    token = task.ask("/login", said, host="globex.tenant.envelope.test").body["token"]
+    assert task.ask("/t/globex/me", token=token).body["user"]["email"] == "zoe1@globex.example"
+    assert task.ask("/t/acme/me", token=token).status == 401
+    assert task.ask("/t/globex/me", token="x" + token[1:]).status == 401
+    assert task.ask("/t/globex/me").status == 401
+    assert task.ask("/t/globex/login", said | {"password": "globex2"}).status == 401
+    assert task.ask("/t/acme/login", said).status == 401
+    assert task.ask("/t/globex/login", {}).status == 401
+
+
 @pytest.fixture
 def suspended(application: Application) -> Iterator[str]:
     """A tenant that is suspended."""
