@@ -72,6 +72,20 @@ class Archive:
             ) from error
         return instant
 
+    def follow(self, other: Archive) -> None:
+        """Take over what another archive has and this one has not. Blocks for as long as copying takes.
+
+        Raises:
+            PartFailed: a log could not be copied. What was taken over stays.
+        """
+        try:
+            for log in sorted(other.directory.glob("*/bin.[0-9]*[0-9]")):
+                kept = self.directory / log.parent.name / log.name
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                _keep(log, kept)
+        except OSError as error:
+            raise PartFailed(f"The binary logs in {other.directory} were not copied: {error}") from error
+
     def logs(self, history: str) -> list[Path]:
         """The logs of a history, oldest first."""
         return sorted((self.directory / history).glob("bin.[0-9]*[0-9]"), key=lambda log: int(log.suffix[1:]))

@@ -4,7 +4,8 @@ Requests change `backend` (moto's objects, each an `Instance`); the `controller`
 instance, and writes down what RDS would say of it: status, endpoint, events.
 
 Backups are real: a snapshot is a copy of the frozen server's files, the archive is its binary logs, and a restored
-instance is a server of its own over them.
+instance is a server of its own over them. So is what another Region gets of them: `replication` has the rules, the
+`replicator` copies.
 
 Not here, answered 501: replicas, clusters, other engines, managed master passwords.
 
@@ -61,6 +62,8 @@ FIDELITY: dict[str, Fidelity] = {
             "RestoreDBInstanceFromDBSnapshot",
             "RestoreDBInstanceToPointInTime",
             "DeleteDBInstanceAutomatedBackup",
+            "StartDBInstanceAutomatedBackupsReplication",
+            "StopDBInstanceAutomatedBackupsReplication",
             "DescribeAccountAttributes",
             "CreateDBParameterGroup",
             "CopyDBParameterGroup",

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from moto.rds.exceptions import RDSClientError
+from moto.rds.models import rds_backends
 
 from pytest_envdr.sandbox.control_plane.rds import snapshots, statuses
 from pytest_envdr.sandbox.control_plane.rds.instance import Instance, resource_token
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -33,6 +35,15 @@ OF_THE_INSTANCE = re.compile(
 """What DescribeDBInstanceAutomatedBackups shows of the instance itself."""
 
 
+class Held(Protocol):
+    """A snapshot that can be restored: its files, and the instant that it holds."""
+
+    @property
+    def directory(self) -> Path: ...
+    @property
+    def snapshot_database_time(self) -> datetime | None: ...
+
+
 class AutomatedBackup:
     """An instance's automated backup as the API shows it.
 
@@ -41,7 +52,10 @@ class AutomatedBackup:
         archive: the directory of its binary logs.
         archived: the time up to which that is complete; None before anything was archived.
         began: when its newest automated snapshot was asked for; None before the first.
+        source_region: where it is replicated from; None for a backup of this Region's own.
     """
+
+    source_region: str | None = None
 
     def __init__(self, backend: SandboxRDS, instance: Instance, archive: Path) -> None:
         self._backend = backend
@@ -81,24 +95,38 @@ class AutomatedBackup:
             return RETAINED
         return ACTIVE if self.snapshots() else PENDING
 
-    def snapshots(self) -> list[Snapshot]:
+    @property
+    def db_instance_automated_backups_replications(self) -> list[dict[str, str]]:
+        """Where it is replicated to."""
+        return replications(self._backend, self.dbi_resource_id)
+
+    @property
+    def holds_anything(self) -> bool:
+        """Whether there is a snapshot, one that is being made among them."""
+        return bool(every_automated_snapshot(self._backend, self.dbi_resource_id))
+
+    def let_go(self, snapshot: Any) -> None:
+        """Forget one of its snapshots; the control loop removes the files."""
+        del self._backend.database_snapshots[snapshot.db_snapshot_identifier]
+
+    def snapshots(self) -> Sequence[Held]:
         """Its available automated snapshots, oldest first."""
         found = [
             snapshot
             for snapshot in every_automated_snapshot(self._backend, self.dbi_resource_id)
             if snapshot.status == statuses.AVAILABLE
         ]
-        return sorted(found, key=_held)
+        return sorted(found, key=instant)
 
     @property
     def earliest(self) -> datetime | None:
         """The earliest time that it can be restored to."""
-        return next((_held(snapshot) for snapshot in self.snapshots()), None)
+        return next((instant(snapshot) for snapshot in self.snapshots()), None)
 
     @property
     def latest(self) -> datetime | None:
         """The latest one: where its logs end, or with its newest snapshot."""
-        times = [_held(snapshot) for snapshot in self.snapshots()]
+        times = [instant(snapshot) for snapshot in self.snapshots()]
         return max([*times, self.archived] if self.archived else times) if times else None
 
     @property
@@ -107,9 +135,9 @@ class AutomatedBackup:
             return None
         return {"EarliestTime": self.earliest, "LatestTime": self.latest}
 
-    def before(self, time: datetime) -> Snapshot | None:
+    def before(self, time: datetime) -> Held | None:
         """The newest snapshot that holds nothing later than `time`."""
-        return next((snapshot for snapshot in reversed(self.snapshots()) if _held(snapshot) <= time), None)
+        return next((snapshot for snapshot in reversed(self.snapshots()) if instant(snapshot) <= time), None)
 
     def is_due(self, world: World) -> bool:
         """Whether it is time for another snapshot."""
@@ -157,13 +185,13 @@ def take(backend: SandboxRDS, instance: Instance, now: datetime) -> Snapshot:
 def prune(backend: SandboxRDS, world: World) -> None:
     """Let go of what is older than the retention period: snapshots, and retained backups without any left."""
     for resource, backup in list(backend.automated_backups.items()):
-        age = timedelta(seconds=world.scaled(backup.instance.backup_retention_period * DAY_SECONDS))
+        age = timedelta(seconds=world.scaled(backup.backup_retention_period * DAY_SECONDS))
         kept = backup.snapshots()
         # The newest one stays while the instance does: the logs are restored onto it.
         for snapshot in kept if backup.retained else kept[:-1]:
-            if world.now() - _held(snapshot) > age:
-                del backend.database_snapshots[snapshot.db_snapshot_identifier]
-        if backup.retained and not every_automated_snapshot(backend, resource):
+            if world.now() - instant(snapshot) > age:
+                backup.let_go(snapshot)
+        if backup.retained and not backup.holds_anything:
             remove(backend, resource)
 
 
@@ -226,7 +254,18 @@ def delete(backend: SandboxRDS, resource: str | None, arn: str | None) -> Automa
     return backup
 
 
-def _held(snapshot: Snapshot) -> datetime:
+def replications(backend: SandboxRDS, resource: str) -> list[dict[str, str]]:
+    """Where an instance's automated backup is replicated to, as its own Region shows it."""
+    regions = [other for name, other in rds_backends[backend.account_id].items() if name != backend.region_name]
+    copies = [cast("SandboxRDS", other).automated_backups.get(resource) for other in regions]
+    return [
+        {"DBInstanceAutomatedBackupsArn": copy.db_instance_automated_backups_arn}
+        for copy in copies
+        if copy and copy.source_region == backend.region_name and not copy.retained
+    ]
+
+
+def instant(snapshot: Held) -> datetime:
     """The instant that an available snapshot holds."""
     return cast("datetime", snapshot.snapshot_database_time)
 

@@ -193,13 +193,12 @@ class SandboxRDS(RDSBackend):
         copy_tags: bool | None = False,  # noqa: FBT001, FBT002 (moto's signature)
         **_: Any,
     ) -> Snapshot:
-        if kms_key_id:
-            raise NotImplementedError("snapshots under another key")
         with backend_lock:
             return snapshots.copy(
                 self,
                 source_db_snapshot_identifier,
                 target_db_snapshot_identifier,
+                key=kms_key_id,
                 tags=tags,
                 copy_tags=bool(copy_tags),
             )

@@ -17,6 +17,7 @@ from pytest_envdr.sandbox.control_plane.rds import (
 )
 from pytest_envdr.sandbox.control_plane.rds.backups import Backups
 from pytest_envdr.sandbox.control_plane.rds.machine import Machine, RestoreImpossible
+from pytest_envdr.sandbox.control_plane.rds.replicator import Replicator
 from pytest_envdr.sandbox.data_plane.watch import Condition
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Controller:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="rds")
         self._machines: dict[str, Machine] = {}
         self._backups = Backups(world, backend, self._pool)
+        self._replicator = Replicator(world, backend, self._pool)
 
     def step(self) -> None:
         """Bring each server a step closer to what is wanted of it."""
@@ -62,6 +64,7 @@ class Controller:
                 self._tell(instance, machine)
         with backend_lock:
             self._backups.step(instances, self._machines)
+            self._replicator.step(restoring=any(machine.laying_out for machine in self._machines.values()))
 
     def close(self) -> None:
         """End all servers."""

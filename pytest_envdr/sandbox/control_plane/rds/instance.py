@@ -42,6 +42,7 @@ class Origin:
         until: the point in time to go on to; None for all that is archived.
         event: what is told when the instance is there.
         about: of what it is told; None for the instance.
+        key: the ARN of the key that it is encrypted with; None for none.
     """
 
     snapshot: Path
@@ -49,6 +50,7 @@ class Origin:
     until: datetime | None
     event: str
     about: DBSnapshot | None = None
+    key: str | None = None
 
 
 class Instance(DBInstance):
@@ -108,6 +110,11 @@ class Instance(DBInstance):
     def latest_restorable_time(self) -> datetime | None:  # type: ignore[override]
         """The time up to which it is really backed up; None where nothing is."""
         return self.backup.latest if self.backup else None
+
+    @property
+    def db_instance_automated_backups_replications(self) -> list[dict[str, str]]:
+        """Where its automated backup is replicated to."""
+        return self.backup.db_instance_automated_backups_replications if self.backup else []
 
     @property
     def pending_modified_values(self) -> dict[str, Any]:

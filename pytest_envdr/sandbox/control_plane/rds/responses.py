@@ -10,7 +10,7 @@ from moto.rds.responses import RDSResponse
 from typing_extensions import override
 
 from pytest_envdr.sandbox.control_plane.extension import backend_lock
-from pytest_envdr.sandbox.control_plane.rds import automated_backups, events, parameters, quotas
+from pytest_envdr.sandbox.control_plane.rds import automated_backups, events, parameters, quotas, replication
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,6 +72,17 @@ class SandboxRDSResponse(RDSResponse):
                 self.sandbox, self.params.get("DbiResourceId"), self.params.get("DBInstanceAutomatedBackupsArn")
             )
             return ActionResult({"DBInstanceAutomatedBackup": deleted})
+
+    def start_db_instance_automated_backups_replication(self) -> ActionResult:
+        """StartDBInstanceAutomatedBackupsReplication."""
+        with backend_lock:
+            return ActionResult({"DBInstanceAutomatedBackup": replication.start(self.sandbox, self.params)})
+
+    def stop_db_instance_automated_backups_replication(self) -> ActionResult:
+        """StopDBInstanceAutomatedBackupsReplication."""
+        with backend_lock:
+            stopped = replication.stop(self.sandbox, self.params["SourceDBInstanceArn"])
+            return ActionResult({"DBInstanceAutomatedBackup": stopped})
 
     @override
     def describe_db_parameters(self) -> ActionResult:

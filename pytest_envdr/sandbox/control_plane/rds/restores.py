@@ -37,7 +37,6 @@ INHERITED = (
     "engine",
     "engine_version",
     "iops",
-    "kms_key_id",
     "license_model",
     "master_username",
     "port",
@@ -81,7 +80,12 @@ def from_snapshot(backend: SandboxRDS, identifier: str, wanted: Mapping[str, Any
     snapshot = snapshots.find(backend, identifier)
     snapshots.check_available(snapshot)
     origin = Origin(
-        snapshot.directory, None, None, f"Restored from snapshot {snapshot.db_snapshot_identifier}", snapshot
+        snapshot.directory,
+        None,
+        None,
+        f"Restored from snapshot {snapshot.db_snapshot_identifier}",
+        snapshot,
+        key=snapshot.kms_key_id,
     )
     return _restored(
         backend,
@@ -119,6 +123,7 @@ def to_point_in_time(backend: SandboxRDS, source: str | None, identifier: str, w
         backup.archive,
         until,
         f"Restored from DB instance {of.db_instance_identifier} to {identifier.lower()}",
+        key=backup.kms_key_id,
     )
     return _restored(
         backend,
@@ -212,6 +217,8 @@ def _restored(
     if wanted.get("engine") not in {None, source.engine}:
         raise InvalidParameterCombination(f"The engine {wanted['engine']} is not that of the source, {source.engine}.")
     settings = _settings(source, wanted, allocated)
+    if origin.key:
+        settings["kms_key_id"] = origin.key
     if int(settings["allocated_storage"]) < allocated:
         raise InvalidParameterValue(too_small)
     quotas.check_instances(backend, int(settings["allocated_storage"]))

@@ -6,8 +6,13 @@ import uuid
 from typing import TYPE_CHECKING, Any, cast
 
 from moto.core.utils import utcnow
-from moto.rds.exceptions import DBSnapshotAlreadyExistsError, DBSnapshotNotFoundFault, RDSClientError
-from moto.rds.models import DBSnapshot
+from moto.rds.exceptions import (
+    DBSnapshotAlreadyExistsError,
+    DBSnapshotNotFoundFault,
+    KMSKeyNotAccessibleFault,
+    RDSClientError,
+)
+from moto.rds.models import DBSnapshot, rds_backends
 from moto.rds.utils import FilterDef, merge_filters, split_arn
 
 from pytest_envdr.sandbox.control_plane.rds import quotas, statuses
@@ -66,7 +71,10 @@ class Snapshot(DBSnapshot):
         self.storage_type = database.storage_type
         self.option_group_name = database.option_group_name
         self.vpc_id = getattr(getattr(database, "db_subnet_group", None), "vpc_id", None)
-        if source is None:
+        if source is not None:
+            self.source_region = source.arn.split(":")[3]
+            self.source_db_snapshot_identifier = source.arn
+        else:
             self.original_snapshot_create_time = None  # type: ignore[assignment]
 
     @property
@@ -107,14 +115,27 @@ def create(
 
 
 def copy(
-    backend: SandboxRDS, source_identifier: str, identifier: str, *, tags: list[dict[str, str]] | None, copy_tags: bool
+    backend: SandboxRDS,
+    source_identifier: str,
+    identifier: str,
+    *,
+    key: str | None,
+    tags: list[dict[str, str]] | None,
+    copy_tags: bool,
 ) -> Snapshot:
     """Record a copy of a snapshot, a manual one whatever its source is. The control loop makes it.
 
+    The source may be in another Region, which the copy is independent of. `key` is a key of this one, without which
+    nothing encrypted comes from another.
+
     Raises:
-        RDSClientError: DBSnapshotNotFound, DBSnapshotAlreadyExists, InvalidDBSnapshotState or SnapshotQuotaExceeded.
+        RDSClientError: DBSnapshotNotFound, DBSnapshotAlreadyExists, InvalidDBSnapshotState, SnapshotQuotaExceeded or
+            KMSKeyNotAccessibleFault.
     """
-    source = find(backend, source_identifier)
+    source = find(_home(backend, source_identifier), source_identifier)
+    key = str(backend._validate_kms_key(key)) if key else None
+    if key is None and source.storage_encrypted and source.backend is not backend:
+        raise KMSKeyNotAccessibleFault(source.kms_key_id or "of the source")
     if identifier in backend.database_snapshots:
         raise DBSnapshotAlreadyExistsError(identifier)
     check_available(source)
@@ -127,6 +148,7 @@ def copy(
         source=source,
         tags=_plain(tags) or (source.tags if copy_tags else []),
         original_created_at=source.original_snapshot_create_time,
+        kms_key_id=key or source.kms_key_id,
     )
     target.tags = _plain(tags) or (source.tags if copy_tags else [])
     for name in ("dbi_resource_id", "db_instance_identifier"):
@@ -159,16 +181,21 @@ def find(backend: SandboxRDS, identifier: str) -> Snapshot:
 
     Raises:
         RDSClientError: DBSnapshotNotFound.
-        NotImplementedError: it is in another Region.
     """
     if identifier.startswith("arn:"):
-        region, _, _, identifier = split_arn(identifier)
-        if region != backend.region_name:
-            raise NotImplementedError("snapshots of another Region")
+        region, _, _, name = split_arn(identifier)
+        # Of another Region's, only a copy can be made.
+        identifier = name if region == backend.region_name else identifier
     snapshot = backend.database_snapshots.get(identifier)
     if not isinstance(snapshot, Snapshot):
         raise DBSnapshotNotFoundFault(identifier)
     return snapshot
+
+
+def _home(backend: SandboxRDS, identifier: str) -> SandboxRDS:
+    """The backend of the Region that a snapshot's ARN names; this one for a bare identifier."""
+    region = split_arn(identifier)[0] if identifier.startswith("arn:") else backend.region_name
+    return cast("SandboxRDS", rds_backends[backend.account_id][region])
 
 
 def check_available(snapshot: Snapshot) -> None:
