@@ -137,7 +137,7 @@ class Images:
         return self._publish(reference, _image(directory, *_content(directory)))
 
     def _publish(self, reference: str, image: Image) -> str:
-        layer = _layer(image.manifest)
+        layer = layer_of(image.manifest)
         if not self._layers.setdefault(layer, image.directory).is_dir():
             self._layers[layer] = image.directory
         parts = Reference.of(reference)
@@ -158,19 +158,11 @@ class Images:
         registry = self._registry(parts)
         if registry is not None:
             manifest = registry.pull(parts)
-            return Image(digest(manifest), manifest, self._layers[_layer(manifest)])
+            return Image(digest(manifest), manifest, self._layers[layer_of(manifest)])
         try:
             return self._elsewhere[reference]
         except KeyError:
             raise LookupError(f"{reference}: not found") from None
-
-    def holds(self, manifest: str) -> bool:
-        """Whether the content that a manifest names was published here.
-
-        Raises:
-            ValueError: it is no manifest of an image.
-        """
-        return _layer(manifest) in self._layers
 
     def _registry(self, reference: Reference) -> Registry | None:
         return next((registry for registry in self._registries if registry.serves(reference.host)), None)
@@ -223,8 +215,12 @@ def _image(directory: Path, layer: str, size: int) -> Image:
     return Image(digest(manifest), manifest, directory)
 
 
-def _layer(manifest: str) -> str:
-    """The one layer that our images have."""
+def layer_of(manifest: str) -> str:
+    """The digest of the content that a manifest names: of the one layer that our images have.
+
+    Raises:
+        ValueError: it is no manifest of an image.
+    """
     try:
         [layer] = json.loads(manifest)["layers"]
         return str(layer["digest"])

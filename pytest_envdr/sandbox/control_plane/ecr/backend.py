@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from moto.ecr.exceptions import ImageAlreadyExistsException, InvalidParameterException
 from moto.ecr.models import ECRBackend, Image, Repository
 from typing_extensions import override
 
+from pytest_envdr.sandbox.control_plane.ecr import replication
 from pytest_envdr.sandbox.control_plane.ecr.errors import (
     ImageDigestDoesNotMatch,
     ImageTagAlreadyExists,
@@ -18,11 +19,12 @@ from pytest_envdr.sandbox.control_plane.ecr.errors import (
 )
 from pytest_envdr.sandbox.control_plane.extension import moto_urls
 from pytest_envdr.sandbox.images import digest as digest_of
+from pytest_envdr.sandbox.images import layer_of
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from pytest_envdr.sandbox.images import Images
+    from pytest_envdr.sandbox.control_plane.ecr.replication import Copy
 
 Ids = list[dict[str, str]]
 
@@ -31,15 +33,14 @@ class SandboxEcr(ECRBackend):
     """All repositories of an account in a Region.
 
     Attributes:
-        images: where the content is that manifests name.
         last_pulls: `<repository>@<digest>` to when that image was last pulled.
+        copies: what was and is replicated to other Regions, in the order of its pushes.
     """
-
-    images: ClassVar[Images]
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self.last_pulls: dict[str, datetime] = {}
+        self.copies: list[Copy] = []
 
     @property
     @override
@@ -67,7 +68,9 @@ class SandboxEcr(ECRBackend):
             raise ImageAlreadyExistsException(
                 repository_name, repository.registry_id, found.image_digest, image_tag or "null"
             )
-        return self._put(repository, image_manifest, image_tag, kind)
+        image = self._put(repository, image_manifest, image_tag, kind)
+        replication.begin(self, repository.name, image.image_digest, image_manifest, image_tag)
+        return image
 
     def push(self, repository_name: str, manifest: str, tag: str) -> None:
         """What a push does: as PutImage, but a tag that stands for that very image already is no error."""
@@ -75,6 +78,23 @@ class SandboxEcr(ECRBackend):
         found = self._find(repository, {"imageDigest": digest_of(manifest)})
         if found is None or tag not in found.image_tags:
             self._put(repository, manifest, tag, self._media_type(manifest))
+            replication.begin(self, repository.name, digest_of(manifest), manifest, tag)
+
+    def receive(self, repository_name: str, manifest: str, tag: str | None) -> None:
+        """What comes from another Region's registry; a repository that is not there is made.
+
+        Raises:
+            ImageTagAlreadyExists: the tag is immutable, and stands for another image here.
+        """
+        if repository_name not in self.repositories:
+            self.create_repository(repository_name, self.account_id, {"encryptionType": "AES256"}, None, "MUTABLE", [])
+        self._put(self._get_repository(repository_name), manifest, tag, self._media_type(manifest))
+
+    @override
+    def put_replication_configuration(self, replication_config: dict[str, Any]) -> dict[str, Any]:
+        """PutReplicationConfiguration, for images that are pushed from now on."""
+        replication.check(self, replication_config)
+        return super().put_replication_configuration(replication_config)
 
     def pull(self, repository_name: str, wanted: dict[str, str]) -> str:
         """The manifest of an image that is pulled at this moment.
@@ -167,8 +187,10 @@ class SandboxEcr(ECRBackend):
         return None
 
     def _holds(self, manifest: str) -> bool:
+        """Whether the content that a manifest names is in one of this Region's repositories."""
+        images = (image for repository in self.repositories.values() for image in repository.images)
         try:
-            return self.images.holds(manifest)
+            return layer_of(manifest) in {layer_of(image.image_manifest) for image in images}
         except ValueError as error:
             raise _invalid("ImageManifest", str(error)) from error
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from moto.core.responses import ActionResult
 from moto.ecr.responses import ECRResponse
 
+from pytest_envdr.sandbox.control_plane.ecr import replication
 from pytest_envdr.sandbox.control_plane.ecs.paging import page
 
 if TYPE_CHECKING:
@@ -34,6 +35,15 @@ class EcrResponses(ECRResponse):
             if self._wanted(image)
         ]
         return self._page(rows, "imageDetails")
+
+    def describe_image_replication_status(self) -> ActionResult:
+        """DescribeImageReplicationStatus."""
+        name, wanted = self._get_param("repositoryName"), self._get_param("imageId")
+        backend = cast("SandboxEcr", self.ecr_backend)
+        [image] = backend.describe_images(name, self._get_param("registryId"), [wanted])
+        rows = replication.statuses(backend, name, image.image_digest)
+        shown = {"repositoryName": name, "imageId": {**wanted, "imageDigest": image.image_digest}}
+        return ActionResult({**shown, "replicationStatuses": rows})
 
     def list_images(self) -> ActionResult:
         """ListImages: a row for each tag, and one for each image without any."""
