@@ -32,6 +32,7 @@ from pytest_envdr.sandbox.control_plane import (
     logs,
     rds,
     s3,
+    secretsmanager,
     sqs,
 )
 from pytest_envdr.sandbox.envelope import database, seed
@@ -53,6 +54,7 @@ REGIONAL = {
     "application-autoscaling": application_autoscaling,
     "cloudwatch": cloudwatch,
     "logs": logs,
+    "secretsmanager": secretsmanager,
     "sqs": sqs,
     "codebuild": codebuild,
     "codepipeline": codepipeline,
