@@ -13,5 +13,6 @@ services.py      load balancers, task definitions, services, scalable targets
 provisioner.py   a new tenant's bucket: event, rule, Lambda function, what catches its failures
 functions/       the stack's Lambda functions, as they are uploaded
 monitoring.py    alarms, topic, on-call queue
+standby.py       what is replicated to the standby Region
 stack_file.py    the stack file that describes it
 """

@@ -20,25 +20,26 @@ if TYPE_CHECKING:
 
 @dataclass
 class Account:
-    """Clients of one sandboxed account and Region, made when first asked for."""
+    """Clients of one sandboxed account, made when first asked for."""
 
     world: World
     _session: boto3.Session = field(
         default_factory=lambda: boto3.Session(aws_access_key_id="sandbox", aws_secret_access_key="sandbox")  # noqa: S106
     )
-    _clients: dict[str, Any] = field(default_factory=dict)
+    _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
 
-    def client(self, service: str) -> Any:
-        """The boto3 client of a service."""
-        if service not in self._clients:
+    def client(self, service: str, region: str | None = None) -> Any:
+        """The boto3 client of a service, in the stack's Region unless another is named."""
+        key = service, region or self.world.region
+        if key not in self._clients:
             make: Any = self._session.client  # the stubs know each service by its literal name only
-            self._clients[service] = make(
+            self._clients[key] = make(
                 service,
-                region_name=self.world.region,
+                region_name=key[1],
                 endpoint_url=self.world.endpoint,
                 config=Config(proxies={}, retries={"mode": "standard", "total_max_attempts": 1}),
             )
-        return self._clients[service]
+        return self._clients[key]
 
     def wait_until(self, what: str, true: Callable[[], bool], *, deadline: float = 60.0) -> None:
         """Poll until `true`; `deadline` in wall seconds.

@@ -25,6 +25,8 @@ ONCALL = "envelope-prod-oncall"
 PUBLIC, INTERNAL = "envelope-prod-public", "envelope-prod-internal"
 REPOSITORY = "envelope"
 REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
+KEY = "alias/envelope-prod"
+"""The standby Region's key, which the copies there are encrypted with."""
 VERSION, NEXT_VERSION = "1.0.0", "1.0.1"
 IMAGE = f"{REGISTRY}/{REPOSITORY}:{VERSION}"
 PORT = 8000

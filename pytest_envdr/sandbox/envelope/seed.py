@@ -15,6 +15,7 @@ from pytest_envdr.sandbox.envelope import (
     queue,
     services,
     stack_file,
+    standby,
     stores,
 )
 from pytest_envdr.sandbox.envelope.account import Account
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 def build(world: World, version: str, report: Callable[[str], None], *, tenants: int) -> str:
     """Build the stack and wait until it stands; the text of its stack file."""
     account = Account(world)
+    standby.replicate_images(account)
     images.create(account)
     report("network")
     net = network.create(account)
@@ -44,6 +46,7 @@ def build(world: World, version: str, report: Callable[[str], None], *, tenants:
     report("services")
     services.create_services(account, net, places, balancers)
     provisioner.create(account)
+    key = standby.replicate_secret(account)
     _wait_until_steady(account, balancers, report)
     monitoring.create_alarms(account, topic, balancers)
     provisioner.create_alarms(account, topic)
@@ -53,6 +56,7 @@ def build(world: World, version: str, report: Callable[[str], None], *, tenants:
     stores.begin_backups(account)
     backups.complete(account, plan)
     stores.take_snapshot(account)
+    standby.replicate_backups(account, key)
     world.founding = False
     return stack_file.render(
         world, topic=topic, queue=oncall, balancers=balancers, version=version, tenant_count=tenants
