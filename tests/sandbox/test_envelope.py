@@ -85,7 +85,7 @@ def test_it_is_as_the_plan_names_it(account: Account) -> None:
 def test_the_three_tiers_are_there(account: Account, stack: Stack) -> None:
     """Public, private and data subnets, and each part stands in its own."""
     rows = account.client("ec2").describe_subnets(Filters=[{"Name": "tag:Name", "Values": ["envelope-prod-*"]}])
-    names = {tag["Value"] for row in rows["Subnets"] for tag in row["Tags"]}
+    names = {tag["Value"] for row in rows["Subnets"] for tag in row["Tags"] if tag["Key"] == "Name"}
     assert names == {f"envelope-prod-{tier}-{zone}" for tier in ("public", "private", "data") for zone in "ab"}
     database = account.client("rds").describe_db_instances(DBInstanceIdentifier=DATABASE)["DBInstances"][0]
     group = account.client("elasticache").describe_replication_groups(ReplicationGroupId=CACHE)["ReplicationGroups"][0]

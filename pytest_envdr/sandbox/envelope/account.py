@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import boto3
 from botocore.config import Config
 
 from pytest_envdr.errors import PartFailed
+from pytest_envdr.sandbox.envelope.names import PREFIX, TAGS
 from pytest_envdr.waiting import pause
 
 if TYPE_CHECKING:
@@ -40,6 +42,26 @@ class Account:
                 config=Config(proxies={}, retries={"mode": "standard", "total_max_attempts": 1}),
             )
         return self._clients[key]
+
+    def bucket(self, name: str) -> None:
+        """A new bucket as the Terraform modules make one: tagged, and with ACLs, which their provider writes."""
+        s3 = self.client("s3")
+        s3.create_bucket(
+            Bucket=name,
+            CreateBucketConfiguration={"LocationConstraint": self.world.region},
+            ObjectOwnership="BucketOwnerPreferred",
+        )
+        s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": TAGS})
+
+    def role(self, purpose: str, service: str) -> str:
+        """The ARN of a new role of the stack, which this service of AWS's may take."""
+        allowed = {"Effect": "Allow", "Principal": {"Service": f"{service}.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        answer = self.client("iam").create_role(
+            RoleName=f"{PREFIX}-{purpose}",
+            AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allowed]}),
+            Tags=TAGS,
+        )
+        return str(answer["Role"]["Arn"])
 
     def wait_until(self, what: str, true: Callable[[], bool], *, deadline: float = 60.0) -> None:
         """Poll until `true`; `deadline` in wall seconds.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pytest_envdr.sandbox.control_plane.backup import history
-from pytest_envdr.sandbox.envelope.names import ACCOUNT, BACKUP_ROLE, DATABASE, PLAN, PREFIX, REGION, VAULT
+from pytest_envdr.sandbox.envelope.names import ACCOUNT, DATABASE, MANAGED, PLAN, PREFIX, REGION, VAULT
 
 if TYPE_CHECKING:
     from pytest_envdr.sandbox.envelope.account import Account
@@ -15,19 +14,13 @@ if TYPE_CHECKING:
 RETENTION_DAYS = 7
 SECONDS = 120.0
 """How long the first backups may take; they took some five at speed 10."""
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {"Effect": "Allow", "Principal": {"Service": "backup.amazonaws.com"}, "Action": "sts:AssumeRole"},
-    ],
-}
 
 
 def create(account: Account) -> str:
     """Vault, plan and selections with 30 days of history, and the buckets' first backups begun; the plan's id."""
     client = account.client("backup")
-    role = account.client("iam").create_role(RoleName=BACKUP_ROLE, AssumeRolePolicyDocument=json.dumps(TRUST))
-    client.create_backup_vault(BackupVaultName=VAULT)
+    role = account.role("backup", "backup")
+    client.create_backup_vault(BackupVaultName=VAULT, BackupVaultTags=MANAGED)
     rule = {
         "RuleName": "daily",
         "TargetBackupVaultName": VAULT,
@@ -36,14 +29,15 @@ def create(account: Account) -> str:
         "CompletionWindowMinutes": 480,
         "Lifecycle": {"DeleteAfterDays": RETENTION_DAYS},
     }
-    plan = client.create_backup_plan(BackupPlan={"BackupPlanName": PLAN, "Rules": [rule]})["BackupPlanId"]
+    declared = {"BackupPlanName": PLAN, "Rules": [rule]}
+    plan = client.create_backup_plan(BackupPlan=declared, BackupPlanTags=MANAGED)["BackupPlanId"]
     for name, resource in {
         "database": f"arn:aws:rds:{REGION}:{ACCOUNT}:db:{DATABASE}",
         "tenant-buckets": f"arn:aws:s3:::{PREFIX}-tenant-*",
     }.items():
         client.create_backup_selection(
             BackupPlanId=plan,
-            BackupSelection={"SelectionName": name, "IamRoleArn": role["Role"]["Arn"], "Resources": [resource]},
+            BackupSelection={"SelectionName": name, "IamRoleArn": role, "Resources": [resource]},
         )
     history.record_daily(account.world, plan)
     history.run_plan(account.world, plan, type_="S3")

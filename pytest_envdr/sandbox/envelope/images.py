@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_envdr.errors import PartFailed
-from pytest_envdr.sandbox.envelope.names import IMAGE, NEXT_VERSION, REGISTRY, REPOSITORY
+from pytest_envdr.sandbox.envelope.names import IMAGE, NEXT_VERSION, REGISTRY, REPOSITORY, TAGS
 
 if TYPE_CHECKING:
     from pytest_envdr.sandbox.envelope.account import Account
@@ -160,7 +160,7 @@ def reference(tag: str) -> str:
 def create(account: Account) -> None:
     """The repository, and every version in it."""
     ecr = account.client("ecr")
-    ecr.create_repository(repositoryName=REPOSITORY, imageTagMutability="IMMUTABLE")
+    ecr.create_repository(repositoryName=REPOSITORY, imageTagMutability="IMMUTABLE", tags=TAGS)
     ecr.put_lifecycle_policy(repositoryName=REPOSITORY, lifecyclePolicyText=json.dumps(LIFECYCLE))
     publish(account)
 

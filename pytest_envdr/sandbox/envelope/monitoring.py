@@ -5,7 +5,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from pytest_envdr.sandbox.envelope.names import DATABASE, METRICS, ONCALL, PREFIX, SERVICES, TOPIC
+from pytest_envdr.sandbox.envelope.names import (
+    DATABASE,
+    MANAGED,
+    MESSAGE_BYTES,
+    METRICS,
+    ONCALL,
+    PREFIX,
+    SERVICES,
+    TAGS,
+    TOPIC,
+)
 
 if TYPE_CHECKING:
     from pytest_envdr.sandbox.envelope.account import Account
@@ -17,8 +27,8 @@ WORK_METRICS = {"worker": "WorkerLoops", "scheduler": "HeartbeatsWritten"}
 def create_topic(account: Account) -> tuple[str, str]:
     """The ARNs of the topic and of the queue subscribed to it."""
     sns, sqs = account.client("sns"), account.client("sqs")
-    topic = sns.create_topic(Name=TOPIC)["TopicArn"]
-    url = sqs.create_queue(QueueName=ONCALL)["QueueUrl"]
+    topic = sns.create_topic(Name=TOPIC, Tags=TAGS)["TopicArn"]
+    url = sqs.create_queue(QueueName=ONCALL, Attributes={"MaximumMessageSize": MESSAGE_BYTES}, tags=MANAGED)["QueueUrl"]
     queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     policy = {
         "Version": "2012-10-17",
@@ -75,6 +85,7 @@ def _alarm(name: str, description: str, topic: str) -> dict[str, Any]:
         "OKActions": [topic],
         "Period": 60,
         "EvaluationPeriods": 1,
+        "Tags": TAGS,
     }
 
 

@@ -13,6 +13,7 @@ DATABASE = "envelope-prod-db"
 SECRET = "envelope-prod/db"  # noqa: S105 (the secret's name)
 CACHE = "envelope-prod-redis"
 JOBS, DEAD_JOBS = "envelope-prod-jobs", "envelope-prod-jobs-dlq"
+STATE_BUCKET, STATE_KEY = f"envelope-terraform-state-{ACCOUNT}", "prod/terraform.tfstate"
 VAULT, PLAN = "envelope-prod", "envelope-prod-daily"
 BACKUP_ROLE = "envelope-prod-backup"
 BUS = "envelope-prod"
@@ -33,8 +34,17 @@ PORT = 8000
 """What containers listen on."""
 LISTENER_PORT = 8080
 """What the load balancers listen on: not 80, which only root may bind."""
+MESSAGE_BYTES = "262144"
+"""The largest message of each queue, in SQS's own form: what Terraform makes one with, less than SQS's default."""
 METRICS = "Envelope"
 """The CloudWatch namespace of the application's own metrics."""
+
+
+MANAGED = {"managed-by": "terraform"}
+"""The tag of what the Terraform modules describe."""
+TAGS = [{"Key": key, "Value": value} for key, value in MANAGED.items()]
+LOWER_TAGS = [{"key": key, "value": value} for key, value in MANAGED.items()]
+"""The same as most services take it, and as the container and build services do."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_envdr.sandbox.envelope.names import PORT, PREFIX
+from pytest_envdr.sandbox.envelope.names import PORT, PREFIX, TAGS
 
 if TYPE_CHECKING:
     from pytest_envdr.sandbox.envelope.account import Account
@@ -52,9 +52,12 @@ def _subnet(account: Account, vpc: str, *, number: int, name: str, zone: str) ->
 def _security_groups(ec2: Any, vpc: str) -> dict[str, str]:
     groups = {
         tier: str(
-            ec2.create_security_group(GroupName=f"{PREFIX}-{tier}", Description=f"{PREFIX} {tier} tier", VpcId=vpc)[
-                "GroupId"
-            ]
+            ec2.create_security_group(
+                GroupName=f"{PREFIX}-{tier}",
+                Description=f"{PREFIX} {tier} tier",
+                VpcId=vpc,
+                TagSpecifications=[{"ResourceType": "security-group", "Tags": TAGS}],
+            )["GroupId"]
         )
         for tier in TIERS
     }
@@ -74,4 +77,4 @@ def _security_groups(ec2: Any, vpc: str) -> dict[str, str]:
 
 
 def _named(kind: str, name: str) -> list[dict[str, Any]]:
-    return [{"ResourceType": kind, "Tags": [{"Key": "Name", "Value": name}]}]
+    return [{"ResourceType": kind, "Tags": [{"Key": "Name", "Value": name}, *TAGS]}]

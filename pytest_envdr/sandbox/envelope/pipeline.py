@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_envdr.sandbox.control_plane.codepipeline import history
 from pytest_envdr.sandbox.control_plane.codepipeline.execution import Location
 from pytest_envdr.sandbox.envelope.images import APP
-from pytest_envdr.sandbox.envelope.names import ACCOUNT, CLUSTER, IMAGE, PREFIX, REGISTRY, REPOSITORY
+from pytest_envdr.sandbox.envelope.names import ACCOUNT, CLUSTER, IMAGE, LOWER_TAGS, PREFIX, REGISTRY, REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,12 +27,6 @@ MAIN, TEST = "main/envelope.zip", "test/envelope.zip"
 SOURCE, BUILD, DEPLOY = "Source", "Build", "Deploy"
 """The stages; each has one action, of the same name."""
 SERVICE, CONTAINER = f"{PREFIX}-api", "api"
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {"Effect": "Allow", "Principal": {"Service": "codepipeline.amazonaws.com"}, "Action": "sts:AssumeRole"},
-    ],
-}
 # The number makes the tag a new one each time: the repository's tags are immutable.
 BUILDSPEC = f"""\
 version: 0.2
@@ -72,13 +66,13 @@ def create(account: Account) -> None:
     """
     s3 = account.client("s3")
     for bucket in (SOURCES, ARTIFACTS):
-        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": account.world.region})
+        account.bucket(bucket)
     s3.put_bucket_versioning(Bucket=SOURCES, VersioningConfiguration={"Status": "Enabled"})
     body = source()
     revision, _ = (s3.put_object(Bucket=SOURCES, Key=key, Body=body)["VersionId"] for key in (MAIN, TEST))
-    role = account.client("iam").create_role(RoleName=PIPELINE, AssumeRolePolicyDocument=json.dumps(TRUST))
-    account.client("codebuild").create_project(**_project())
-    account.client("codepipeline").create_pipeline(pipeline=_pipeline(role["Role"]["Arn"]))
+    account.client("codebuild").create_project(**_project(account.role("build", "codebuild")))
+    pipeline = _pipeline(account.role("pipeline", "codepipeline"))
+    account.client("codepipeline").create_pipeline(pipeline=pipeline, tags=LOWER_TAGS)
     images = json.dumps([{"name": CONTAINER, "imageUri": IMAGE}]).encode()
     artifacts = {"App": body, "Built": _zip({"imagedefinitions.json": images})}
     for name, content in artifacts.items():
@@ -87,7 +81,7 @@ def create(account: Account) -> None:
     history.record(account.world, PIPELINE, revisions={SOURCE: revision}, artifacts=places)
 
 
-def _project() -> dict[str, Any]:
+def _project(role: str) -> dict[str, Any]:
     return {
         "name": PROJECT,
         "source": {"type": "CODEPIPELINE"},
@@ -98,7 +92,8 @@ def _project() -> dict[str, Any]:
             "computeType": "BUILD_GENERAL1_SMALL",
             "privilegedMode": True,
         },
-        "serviceRole": f"arn:aws:iam::{ACCOUNT}:role/{PROJECT}",
+        "serviceRole": role,
+        "tags": LOWER_TAGS,
         "timeoutInMinutes": 20,
     }
 

@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_envdr.sandbox.envelope.names import DEAD_JOBS, JOBS
+from pytest_envdr.sandbox.envelope.names import DEAD_JOBS, JOBS, MANAGED, MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from pytest_envdr.sandbox.envelope.account import Account
@@ -72,16 +72,17 @@ def create(account: Account) -> None:
     if account.world.queue != "sqs":
         return
     sqs = account.client("sqs")
-    retention = {"MessageRetentionPeriod": str(DEAD_RETENTION_SECONDS)}
-    dead = sqs.create_queue(QueueName=DEAD_JOBS, Attributes=retention)["QueueUrl"]
+    attributes = {"MessageRetentionPeriod": str(DEAD_RETENTION_SECONDS), "MaximumMessageSize": MESSAGE_BYTES}
+    dead = sqs.create_queue(QueueName=DEAD_JOBS, Attributes=attributes, tags=MANAGED)["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     policy = {"deadLetterTargetArn": arn, "maxReceiveCount": MOST_RECEIVES}
     attributes = {
         "VisibilityTimeout": str(times(account.world).retry_after),
         "MessageRetentionPeriod": str(RETENTION_SECONDS),
+        "MaximumMessageSize": MESSAGE_BYTES,
         "RedrivePolicy": json.dumps(policy),
     }
-    sqs.create_queue(QueueName=JOBS, Attributes=attributes)
+    sqs.create_queue(QueueName=JOBS, Attributes=attributes, tags=MANAGED)
 
 
 def environment(world: World) -> dict[str, str]:

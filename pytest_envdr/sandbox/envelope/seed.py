@@ -16,6 +16,7 @@ from pytest_envdr.sandbox.envelope import (
     services,
     stack_file,
     standby,
+    state,
     stores,
 )
 from pytest_envdr.sandbox.envelope.account import Account
@@ -43,6 +44,7 @@ def build(world: World, version: str, report: Callable[[str], None], *, tenants:
     report("tenants' buckets")
     buckets.create(account, tenants)
     plan = backups.create(account)
+    state.create(account)
     report("services")
     services.create_services(account, net, places, balancers)
     provisioner.create(account)

@@ -15,9 +15,13 @@ from pytest_envdr.sandbox.envelope.names import (
     IMAGE,
     INTERNAL,
     LISTENER_PORT,
+    LOWER_TAGS,
+    MANAGED,
     PORT,
+    PREFIX,
     PUBLIC,
     SERVICES,
+    TAGS,
     TENANT_BUCKET_PREFIX,
     Service,
 )
@@ -49,7 +53,11 @@ def create_load_balancers(account: Account, network: Network) -> dict[str, LoadB
     made = {}
     for name, scheme, tier in ((PUBLIC, "internet-facing", "public"), (INTERNAL, "internal", "private")):
         balancer = elbv2.create_load_balancer(
-            Name=name, Scheme=scheme, Subnets=network.tier(tier), SecurityGroups=[network.groups["public"]]
+            Name=name,
+            Scheme=scheme,
+            Subnets=network.tier(tier),
+            SecurityGroups=[network.groups["public"]],
+            Tags=TAGS,
         )["LoadBalancers"][0]
         groups = {
             service.word: _target_group(elbv2, network, service)
@@ -74,6 +82,7 @@ def _target_group(elbv2: Any, network: Network, service: Service) -> str:
         HealthyThresholdCount=2,
         UnhealthyThresholdCount=2,
         Matcher={"HttpCode": "200"},
+        Tags=TAGS,
     )["TargetGroups"][0]["TargetGroupArn"]
     elbv2.modify_target_group_attributes(
         TargetGroupArn=group, Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": "30"}]
@@ -87,6 +96,7 @@ def _listener(elbv2: Any, balancer: str, groups: dict[str, str]) -> None:
         LoadBalancerArn=balancer,
         Protocol="HTTP",
         Port=LISTENER_PORT,
+        Tags=TAGS,
         DefaultActions=[
             {
                 "Type": "fixed-response",
@@ -105,16 +115,19 @@ def _listener(elbv2: Any, balancer: str, groups: dict[str, str]) -> None:
             Priority=priority,
             Conditions=[{"Field": "host-header", "HostHeaderConfig": {"Values": [by_word[word].host]}}],
             Actions=[{"Type": "forward", "TargetGroupArn": group}],
+            Tags=TAGS,
         )
 
 
 def create_services(account: Account, network: Network, stores: Stores, balancers: dict[str, LoadBalancer]) -> None:
     """The cluster, and each service with its log group, task definition and, where it scales, its scalable target."""
     ecs, logs = account.client("ecs"), account.client("logs")
-    ecs.create_cluster(clusterName=CLUSTER)
+    ecs.create_cluster(clusterName=CLUSTER, tags=LOWER_TAGS)
+    for purpose in ("execution", "task"):
+        account.role(purpose, "ecs-tasks")
     key = "base64:" + base64.b64encode(secrets.token_bytes(32)).decode()
     for service in SERVICES:
-        logs.create_log_group(logGroupName=f"/ecs/{service.name}")
+        logs.create_log_group(logGroupName=f"/ecs/{service.name}", tags=MANAGED)
         ecs.register_task_definition(**_task_definition(account, service, stores, key))
         ecs.create_service(**_service(network, service, balancers))
         if service.scales:
@@ -163,9 +176,10 @@ def _task_definition(account: Account, service: Service, stores: Stores, key: st
         "networkMode": "awsvpc",
         "cpu": "256",
         "memory": "512",
-        "executionRoleArn": f"arn:aws:iam::{account.world.account}:role/envelope-prod-execution",
-        "taskRoleArn": f"arn:aws:iam::{account.world.account}:role/envelope-prod-task",
+        "executionRoleArn": f"arn:aws:iam::{account.world.account}:role/{PREFIX}-execution",
+        "taskRoleArn": f"arn:aws:iam::{account.world.account}:role/{PREFIX}-task",
         "containerDefinitions": [container],
+        "tags": LOWER_TAGS,
     }
 
 
@@ -200,6 +214,7 @@ def _service(network: Network, service: Service, balancers: dict[str, LoadBalanc
         "taskDefinition": service.name,
         "desiredCount": service.desired,
         "launchType": "FARGATE",
+        "tags": LOWER_TAGS,
         "availabilityZoneRebalancing": "DISABLED",
         "deploymentConfiguration": {
             "minimumHealthyPercent": 100,

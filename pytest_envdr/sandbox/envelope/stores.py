@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_envdr.sandbox.control_plane.elasticache.parameters import family
 from pytest_envdr.sandbox.data_plane.mariadb import version
-from pytest_envdr.sandbox.envelope.names import CACHE, DATABASE, PREFIX, SECRET
+from pytest_envdr.sandbox.envelope.names import CACHE, DATABASE, PREFIX, SECRET, TAGS
 
 if TYPE_CHECKING:
     from pytest_envdr.sandbox.envelope.account import Account
@@ -51,7 +51,7 @@ def create(account: Account, network: Network) -> Stores:
     password = secrets.token_urlsafe(18)
     rds = account.client("rds")
     rds.create_db_subnet_group(
-        DBSubnetGroupName=PREFIX, DBSubnetGroupDescription=PREFIX, SubnetIds=network.tier("data")
+        DBSubnetGroupName=PREFIX, DBSubnetGroupDescription=PREFIX, SubnetIds=network.tier("data"), Tags=TAGS
     )
     _create_parameter_group(account)
     rds.create_db_instance(
@@ -68,7 +68,7 @@ def create(account: Account, network: Network) -> Stores:
         BackupRetentionPeriod=0,
         DeletionProtection=True,
         StorageEncrypted=True,
-        Tags=[{"Key": "environment", "Value": "prod"}],
+        Tags=[{"Key": "environment", "Value": "prod"}, *TAGS],
     )
     _create_cache(account, network)
     return _available(account, password)
@@ -103,7 +103,7 @@ def _create_parameter_group(account: Account) -> None:
     rds = account.client("rds")
     family = "mariadb" + ".".join(version().split(".")[:2])
     rds.create_db_parameter_group(
-        DBParameterGroupName=PARAMETERS, DBParameterGroupFamily=family, Description="Envelope's database"
+        DBParameterGroupName=PARAMETERS, DBParameterGroupFamily=family, Description="Envelope's database", Tags=TAGS
     )
     rds.modify_db_parameter_group(
         DBParameterGroupName=PARAMETERS,
@@ -118,10 +118,13 @@ def _create_cache(account: Account, network: Network) -> None:
     """A primary and a replica in two zones, either of which may be lost."""
     elasticache = account.client("elasticache")
     elasticache.create_cache_subnet_group(
-        CacheSubnetGroupName=PREFIX, CacheSubnetGroupDescription=PREFIX, SubnetIds=network.tier("data")
+        CacheSubnetGroupName=PREFIX, CacheSubnetGroupDescription=PREFIX, SubnetIds=network.tier("data"), Tags=TAGS
     )
     elasticache.create_cache_parameter_group(
-        CacheParameterGroupName=CACHE, CacheParameterGroupFamily=family(), Description="Envelope's cache and queue"
+        CacheParameterGroupName=CACHE,
+        CacheParameterGroupFamily=family(),
+        Description="Envelope's cache and queue",
+        Tags=TAGS,
     )
     elasticache.modify_cache_parameter_group(
         CacheParameterGroupName=CACHE,
@@ -140,7 +143,7 @@ def _create_cache(account: Account, network: Network) -> None:
         CacheParameterGroupName=CACHE,
         CacheSubnetGroupName=PREFIX,
         SecurityGroupIds=[network.groups["data"]],
-        Tags=[{"Key": "environment", "Value": "prod"}],
+        Tags=[{"Key": "environment", "Value": "prod"}, *TAGS],
     )
 
 
@@ -166,5 +169,6 @@ def _available(account: Account, password: str) -> Stores:
         SecretString=json.dumps(
             {"username": USER, "password": password, "host": database["Address"], "port": int(database["Port"])}
         ),
+        Tags=TAGS,
     )
     return Stores(database["Address"], int(database["Port"]), secret["ARN"], cache["Address"], int(cache["Port"]))

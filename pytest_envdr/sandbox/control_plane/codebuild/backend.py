@@ -88,7 +88,7 @@ class SandboxCodeBuild(CodeBuildBackend):
             description=wanted.get("description"),
             project_source=wanted["source"],
             artifacts=wanted["artifacts"],
-            environment=wanted["environment"],
+            environment={"imagePullCredentialsType": "CODEBUILD"} | wanted["environment"],
             service_role=wanted["serviceRole"],
             tags=wanted.get("tags"),
             cache=wanted.get("cache"),

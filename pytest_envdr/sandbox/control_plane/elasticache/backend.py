@@ -178,8 +178,13 @@ class SandboxElastiCache(ElastiCacheBackend):
             self.parameter_groups.find(kwargs.get("cache_parameter_group_name"))
             address = self._free_address(self.world)
             wanted = {**kwargs, "engine": "redis", "engine_version": _engine_version(kwargs.get("engine_version"))}
+            if wanted.get("auto_minor_version_upgrade") is None:
+                wanted["auto_minor_version_upgrade"] = True
             cluster: CacheCluster = super().create_cache_cluster(cache_cluster_id, *args, **wanted)
             cluster.cache_cluster_status = "creating"
+            cluster.security_groups = [  # type: ignore[attr-defined]
+                {"SecurityGroupId": group, "Status": "active"} for group in cluster.security_group_ids
+            ]
             self.addresses[cache_cluster_id] = address
             return cluster
 

@@ -42,6 +42,20 @@ FIRST_HOST = 10
 SUBNETS = {"internet-facing": 0, "internal": 2}
 """The world's subnet that a load balancer of a scheme gets its address in."""
 
+ATTRIBUTES = {
+    "access_logs.s3.enabled": "false",
+    "idle_timeout.timeout_seconds": "60",
+    "load_balancing.cross_zone.enabled": "true",
+    "routing.http.desync_mitigation_mode": "defensive",
+    "routing.http.drop_invalid_header_fields.enabled": "false",
+    "routing.http.preserve_host_header.enabled": "false",
+    "routing.http.xff_client_port.enabled": "false",
+    "routing.http.xff_header_processing.mode": "append",
+    "routing.http2.enabled": "true",
+    "waf.fail_open.enabled": "false",
+}
+"""An application load balancer's attributes from the start, of which moto knows a few (ELB User Guide, attributes)."""
+
 Key = tuple[str, int]
 
 
@@ -72,6 +86,8 @@ class SandboxELBv2(ELBv2Backend):
                 if existing.name == name:
                     return _same_or_refuse(existing, scheme)
             balancer: FakeLoadBalancer = super().create_load_balancer(name, *args, **{**kwargs, "scheme": scheme})
+            if balancer.type == "application":
+                balancer.attrs |= ATTRIBUTES
             if self.world and balancer.type == "application":
                 balancer.dns_name = self._free_address(self.world, SUBNETS[scheme])
             return balancer

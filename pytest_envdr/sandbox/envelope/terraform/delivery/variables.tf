@@ -1,0 +1,23 @@
+variable "prefix" {
+  type = string
+}
+
+variable "globals" {
+  type = bool
+}
+
+variable "sources" {
+  type = string
+}
+
+variable "artifacts" {
+  type = string
+}
+
+variable "cluster" {
+  type = string
+}
+
+variable "service" {
+  type = string
+}

@@ -1,0 +1,11 @@
+variable "prefix" {
+  type = string
+}
+
+variable "region" {
+  type = string
+}
+
+variable "cidr" {
+  type = string
+}
