@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pytest_envdr.aws import Aws
     from pytest_envdr.drills import Drill
     from pytest_envdr.drills.buckets import TenantBucketCopy
+    from pytest_envdr.drills.control_plane import LostState
     from pytest_envdr.drills.databases import RestoredDatabase
     from pytest_envdr.drills.deployments import BadDeployment
     from pytest_envdr.drills.queues import StoppedWorker
@@ -33,6 +34,7 @@ __all__ = [
     "ecs_service",
     "exercise",
     "journal",
+    "lost_terraform_state",
     "recovered_tenant",
     "restore_source",
     "restored_rds",
@@ -242,3 +244,26 @@ def stopped_worker(request: pytest.FixtureRequest, exercise: Exercise, drill: Dr
             pytest.skip(why)
         with queues.stopped(exercise.aws, exercise.journal, drill, how=request.param) as worker:
             yield worker
+
+
+@pytest.fixture
+def lost_terraform_state(request: pytest.FixtureRequest, exercise: Exercise, drill: Drill) -> Iterator[LostState]:
+    """The stack's Terraform state, lost, to be recovered step by step from its bucket's versions.
+
+    The test says how it is lost and where: `@pytest.mark.parametrize("lost_terraform_state", [("deleted", "copy")],
+    indirect=True)`; "deleted", "truncated", "older", "foreign" or "locked"; on a "copy", or on the "original", which is
+    skipped where the approval does not allow it.
+
+    Broken: that state; of the original the drill holds the lock meanwhile. Created: of a copy, objects under `envdr/`
+    in the state's bucket, and items in the lock table. Put back: all of that goes; the original has its versions, its
+    digest and no lock. Nothing is ever applied.
+    """
+    from pytest_envdr.drills import control_plane  # noqa: PLC0415 (a run without drills needs no boto3)
+
+    with running.outcomes():
+        exercise.check_approval("control_plane_loss")
+        loss, where = request.param
+        if why := control_plane.unsuited(exercise.stack, where):
+            pytest.skip(why)
+        with control_plane.lost(exercise.aws, exercise.journal, drill, loss=loss, where=where) as state:
+            yield state

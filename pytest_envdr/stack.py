@@ -145,13 +145,14 @@ class Approval(Row):
 
     `allows` names what goes further than the scenario itself: "swap" a recovered tenant's database in, "merge"
     recovered objects into the tenant's bucket, "cutover" the services to a restored instance, "reboot" the database or
-    the cache while there is work in the queue, "lose_queue": jobs of others that a cache loses when it restarts.
+    the cache while there is work in the queue, "lose_queue": jobs of others that a cache loses when it restarts,
+    "state": the stack's own Terraform state is lost, and not a copy of it.
     """
 
     by: str
     reference: str = ""
     until: date | None = None
-    allows: tuple[Literal["swap", "merge", "cutover", "reboot", "lose_queue"], ...] = ()
+    allows: tuple[Literal["swap", "merge", "cutover", "reboot", "lose_queue", "state"], ...] = ()
 
 
 class Credentials(Row):

@@ -29,6 +29,14 @@ queue_listings  the plan's `queue:failed`, as CloudWatch Logs has what it wrote
 queue_checks    what became of each job: done, lost, made again, executed twice
 queue_logs      what the workers wrote meanwhile, where a job was lost or is stuck
 
+control_plane   Terraform's state lost, on a copy or where it is, and recovered from its bucket's versions
+state_places    the copy, its versions and its lock
+state_fit       the state before, and whether it is fit to be lost
+state_bucket    whether its bucket could give it back next year too
+state_losses    what is done to it, and what Terraform says of that
+state_recovery  which version is restored; digest and lock
+state_checks    whether it is what it was: by lineage, serial, plan, and held against AWS both ways
+
 A `Drill` is what one test tells: its time-line, its objectives, its findings. It neither holds nor changes AWS:
 whatever does takes `aws` and `journal` beside it.
 """
