@@ -181,10 +181,12 @@ ELSEWHERE = {
     ("codepipeline", "GetPipelineExecution"),
     ("codepipeline", "GetPipelineState"),
     ("codepipeline", "ListActionExecutions"),
+    ("lambda", "Invoke"),
 }
 """Proven in tests/sandbox/control_plane: in test_rds_automated_backups.py, for what is not made, or made no more, shows
 only in the course of time; in test_backup_rds.py, where each job is watched with its server frozen; in
-test_s3_content.py, where the stored bytes are damaged; in test_codepipeline.py, where a build's command is frozen."""
+test_s3_content.py, where the stored bytes are damaged; in test_codepipeline.py, where a build's command is frozen; in
+test_awslambda.py, where a function is."""
 
 
 def _calm(stack: Stack) -> bool:

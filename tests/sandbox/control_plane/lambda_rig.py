@@ -103,6 +103,21 @@ class Rig:
         """The sum of a function's metric."""
         return self.total("AWS/Lambda", name, FunctionName=function)
 
+    def lines(self, function: str) -> list[str]:
+        """What is in a function's log."""
+        client, name = self.client("logs"), f"/aws/lambda/{function}"
+        if not client.describe_log_groups(logGroupNamePrefix=name)["logGroups"]:
+            return []
+        return [event["message"] for event in client.filter_log_events(logGroupName=name)["events"]]
+
+    def pid(self, function: str) -> int:
+        """The process that a function has said it is: `pid <number>`."""
+
+        def said() -> list[str]:
+            return [line for line in self.lines(function) if line.startswith("pid ")]
+
+        return int(self.awaited(said, "the function's process")[0].split()[1])
+
     def awaited(self, look: Callable[[], Any], what: str) -> Any:
         """What `look` gives as soon as it is true."""
         return wait_until(look, bool, what=what, deadline=SECONDS)

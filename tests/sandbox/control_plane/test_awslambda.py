@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -44,11 +47,6 @@ def invoked(rig: Rig, name: str, event: Any = None, **more: Any) -> tuple[Any, s
     """The payload, and the kind of error or ""."""
     answer = rig.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event or {}), **more)
     return json.loads(answer["Payload"].read()), answer.get("FunctionError", "")
-
-
-def lines(rig: Rig, name: str) -> list[str]:
-    found = rig.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]
-    return [event["message"] for event in found]
 
 
 def code(error: pytest.ExceptionInfo[ClientError]) -> str:
@@ -99,7 +97,7 @@ def test_a_function_has_its_environment_and_calls_aws(rig: Rig) -> None:
     assert told["queues"] >= 1
     assert 0 < told["left"] <= 20_000
     assert told["arn"] == rig.function_arn(name)
-    start, printed, end, report = lines(rig, name)
+    start, printed, end, report = rig.lines(name)
     assert start.startswith("START RequestId: ")
     assert printed == "asked for value"
     assert end.startswith("END RequestId: ")
@@ -206,6 +204,33 @@ def test_what_is_not_acted_out_is_not_taken(rig: Rig) -> None:
             FunctionName="node", Runtime="nodejs22.x", Handler="index.handler", Role=rig.role, Code=code_
         )
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
+
+
+def test_a_frozen_function_does_not_answer(rig: Rig) -> None:
+    """What stands behind an answer is a real process: stopped, it has nothing to say, and its time runs out."""
+    name = rig.function("import os, time\ndef handler(e, c): print('pid', os.getpid()); time.sleep(2)", Timeout=4)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(invoked, rig, name)
+        os.kill(rig.pid(name), signal.SIGSTOP)
+        payload, error = answer.result()
+    assert (error, payload["errorType"]) == ("Unhandled", "Sandbox.Timedout")
+
+
+def test_a_statement_has_a_name_of_its_own(rig: Rig) -> None:
+    """A second one of the same name is refused, so that nothing is allowed twice; without any there is no policy."""
+    client, name = rig.client("lambda"), rig.function()
+    wanted = {"Action": "lambda:InvokeFunction", "Principal": "events.amazonaws.com"}
+    client.add_permission(FunctionName=name, StatementId="rule", **wanted)
+    with pytest.raises(ClientError) as refused:
+        client.add_permission(FunctionName=name, StatementId="rule", **wanted)
+    assert code(refused) == "ResourceConflictException"
+    (statement,) = json.loads(client.get_policy(FunctionName=name)["Policy"])["Statement"]
+    assert (statement["Sid"], statement["Resource"]) == ("rule", rig.function_arn(name))
+    client.remove_permission(FunctionName=name, StatementId="rule")
+    for look in (client.get_policy, lambda **of: client.remove_permission(StatementId="rule", **of)):
+        with pytest.raises(ClientError) as gone:
+            look(FunctionName=name)
+        assert code(gone) == "ResourceNotFoundException"
 
 
 def test_code_can_come_from_a_bucket(rig: Rig) -> None:

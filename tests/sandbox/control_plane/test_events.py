@@ -109,13 +109,8 @@ def bus(rig: Rig) -> Bus:
 
 
 def ran(rig: Rig, name: str) -> list[str]:
-    """What the function printed, of each run that has ended."""
-    groups = rig.client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{name}")["logGroups"]
-    if not groups:
-        return []
-    found = rig.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]
-    words = ("START", "END", "REPORT")
-    return [event["message"] for event in found if not event["message"].startswith(words)]
+    """What the function printed."""
+    return [line for line in rig.lines(name) if not line.startswith(("START", "END", "REPORT"))]
 
 
 def test_a_rule_gets_what_matches_and_nothing_else(rig: Rig, bus: Bus) -> None:

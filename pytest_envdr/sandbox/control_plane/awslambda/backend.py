@@ -112,6 +112,17 @@ class SandboxLambda(LambdaBackend):
             return cast("SandboxFunction", self.publish_version(name)).get_configuration()
         return function.get_configuration()
 
+    @override
+    def add_permission(self, function_name: str, qualifier: str, raw: str) -> dict[str, Any]:
+        """AddPermission."""
+        named = json.loads(raw)["StatementId"]
+        if any(each["Sid"] == named for each in self.function(function_name, qualifier).policy.statements):
+            raise ResourceConflictException(
+                f"The statement id ({named}) provided already exists. Please provide a new statement id, or remove the "
+                "existing statement."
+            )
+        return super().add_permission(function_name, qualifier, raw)
+
     # Concurrency
 
     @property
