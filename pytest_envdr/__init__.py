@@ -19,6 +19,7 @@ The exercise:
 
 The hands:
     swaps         acts on databases, journalled, and their undoing
+    builds        what Terraform builds for a drill, and its undoing
     verify        two sources in, a list of differences out: databases, buckets, queue, Terraform's state
     mariadb       connections to databases
     terraform     the stack's modules: plan, apply, its state

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from pytest_envdr import settings, swaps, undo
+from pytest_envdr import builds, settings, swaps, undo
 from pytest_envdr.aws import Aws
 from pytest_envdr.errors import EnvdrError, UsageError
 from pytest_envdr.evidence import html, record
@@ -142,6 +142,7 @@ def _undo(options: argparse.Namespace) -> int:
     chosen = _settings(options)
     void = void_gone(chosen.state_directory, _header("", "", None))
     swaps.forget(void)
+    builds.forget(void)
     for entry in void:
         _say(f"void       {entry.inverse.restores}: its sandbox has ended")
     owing = [path for path in journal_paths(chosen.state_directory) if _owes(path)]

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from pytest_envdr import guard, provenance, stack, swaps, undo
+from pytest_envdr import builds, guard, provenance, stack, swaps, undo
 from pytest_envdr.aws import Aws, sts
 from pytest_envdr.drills import Drill
 from pytest_envdr.errors import UsageError
@@ -302,7 +302,9 @@ class Exercise:
 
     def _void_gone(self, header: Header) -> None:
         """What is owed to a sandbox that has ended is owed no longer."""
-        swaps.forget(void_gone(self._settings.state_directory, header))
+        void = void_gone(self._settings.state_directory, header)
+        swaps.forget(void)
+        builds.forget(void)
 
     def _journalled(self, entry: Entry, state: str) -> None:
         self._log.write(

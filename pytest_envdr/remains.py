@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pytest_envdr import jobs, laravel, swaps
+from pytest_envdr import builds, jobs, laravel, swaps
 from pytest_envdr.aws import (
     application_autoscaling,
     backup,
@@ -29,6 +29,7 @@ from pytest_envdr.aws import (
     sqs,
 )
 from pytest_envdr.errors import NotFound, UndoFailed, WaitTimedOut
+from pytest_envdr.terraform import DESTROY
 from pytest_envdr.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -337,6 +338,10 @@ def _template(aws: Aws, before: Mapping[str, Any]) -> Remaining:
     return Remaining(tuple({"id": one} for one in fis.templates_of(aws, before["exercise"])))
 
 
+def _build(aws: Aws, before: Mapping[str, Any]) -> Remaining:
+    return Remaining(builds.left(aws, before))
+
+
 def _database(operation: str, aws: Aws, before: Mapping[str, Any]) -> Remaining:
     return Remaining(swaps.left(aws, operation, before))
 
@@ -353,6 +358,7 @@ UNDOS: dict[str, Callable[[Aws, Mapping[str, Any]], Remaining]] = {
     "ecs.UpdateService": _service,
     "fis.DeleteExperimentTemplate": _template,
     "fis.StopExperiment": _experiment,
+    DESTROY: _build,
     **{operation: partial(_database, operation) for operation in sorted(swaps.OPERATIONS)},
     "rds.DeleteDBParameterGroup": _parameter_group,
     "s3.DeleteBucket": _bucket,

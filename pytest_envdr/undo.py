@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pytest_envdr import swaps
+from pytest_envdr import builds, swaps
 from pytest_envdr.errors import AwsError, NotFound, UndoFailed
 from pytest_envdr.remains import UNDOS, UNDOS_BY_ANSWER, Remaining
+from pytest_envdr.terraform import DESTROY
 from pytest_envdr.waiting import pause, wait_until
 
 if TYPE_CHECKING:
@@ -24,7 +25,13 @@ if TYPE_CHECKING:
 
 DEADLINE = 120.0
 """How long the state before may take to be seen again, in seconds (a deleted queue may be found for 60)."""
-DEADLINES = {"rds.DeleteDBInstance": 1800.0, "ecs.UpdateService": 600.0, "s3.DeleteObjects": 1800.0}
+DEADLINES = {
+    "rds.DeleteDBInstance": 1800.0,
+    "ecs.UpdateService": 600.0,
+    "s3.DeleteObjects": 1800.0,
+    "fis.StopExperiment": 600.0,
+    DESTROY: 3600.0,
+}
 """... of what takes AWS longer."""
 NOT_NOW = frozenset(
     {"InvalidDBInstanceState", "InvalidDBInstanceStateFault", "InvalidDBParameterGroupState", "DependencyViolation"}
@@ -70,6 +77,7 @@ def reverse(
                 progress=progress,
             )
     journal.reversed(entry, how)
+    builds.forget([entry])
     return Undone(entry, how)
 
 
@@ -114,6 +122,8 @@ def _call(aws: Aws, operation: str, entry: Entry, arguments: Mapping[str, Any]) 
     try:
         if operation in swaps.OPERATIONS:
             swaps.perform(aws, operation, arguments)
+        elif operation == DESTROY:
+            builds.perform(aws, arguments)
         else:
             aws.call(operation, what=f"{entry.inverse.restores}: it cannot be brought back", **arguments)
     except NotFound:

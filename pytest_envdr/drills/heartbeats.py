@@ -37,6 +37,10 @@ class Beats:
     def newest(self) -> int | None:
         return max(self.rows, default=None)
 
+    def until(self, instant: datetime) -> Beats:
+        """Those that were written by then."""
+        return Beats({number: at for number, at in self.rows.items() if at <= instant})
+
     @property
     def apart_seconds(self) -> float:
         """How far two of them are apart: the median of the last ten, since one may have been left out for a reason."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pytest_envdr.drills import Drill
     from pytest_envdr.journal import Journal
 
-Source = Literal["automated", "manual", "point-in-time", "backup"]
+Source = Literal["automated", "manual", "point-in-time", "backup", "replicated"]
 
 LIFETIME = timedelta(hours=12)
 """After how long nobody should find a restored copy any more."""

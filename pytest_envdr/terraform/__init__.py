@@ -224,12 +224,13 @@ class Terraform:
     def destroy(
         self,
         journal: Journal,
-        *,
+        *options: str,
         lock_seconds: float = 0,
         deadline: float = APPLY_SECONDS,
         progress: Progress | None = None,
     ) -> None:
-        """Destroy all that the state knows. Only as the inverse of an entry that is being undone.
+        """Destroy all that the state knows, or what `-target` among the options says. Only as the inverse of an entry
+        that is being undone.
 
         Raises:
             NotCleared: nothing in the journal permits it.
@@ -238,7 +239,7 @@ class Terraform:
         guard.check_intended(DESTROY, journal.permits)
         files = (f"-var-file={file}" for file in backend.variables(self.work))
         lock = f"-lock-timeout={lock_seconds:g}s"
-        self._run("destroy", *COMMON, "-auto-approve", lock, *files, deadline=deadline, progress=progress)
+        self._run("destroy", *COMMON, "-auto-approve", lock, *files, *options, deadline=deadline, progress=progress)
 
     def force_unlock(self, journal: Journal, lock: str, *, inverse: Inverse) -> None:
         """Release a lock that its owner left behind, by its exact id.

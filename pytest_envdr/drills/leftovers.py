@@ -1,0 +1,123 @@
+"""What is in a Region under a stack's names, or tagged as a drill's: before, nothing may be; after, nothing again.
+
+By name, service by service, because the Tagging API is late, lists what was tagged once, and does not know all
+services; and by tag, because not all names are ours to choose. Names of buckets and roles are global
+(aws-semantics 9.11).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from pytest_envdr.aws import resourcegroupstaggingapi
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pytest_envdr.aws import Aws
+
+TAG = "envdr:exercise"
+
+
+class Listing(NamedTuple):
+    """A call that lists things: under which key of its answer they are, and under which of theirs their name."""
+
+    what: str
+    operation: str
+    key: str
+    name: str
+
+
+LISTINGS = (
+    Listing("cluster", "ecs.ListClusters", "clusterArns", ""),
+    Listing("task definition", "ecs.ListTaskDefinitions", "taskDefinitionArns", ""),
+    Listing("load balancer", "elbv2.DescribeLoadBalancers", "LoadBalancers", "LoadBalancerName"),
+    Listing("target group", "elbv2.DescribeTargetGroups", "TargetGroups", "TargetGroupName"),
+    Listing("database instance", "rds.DescribeDBInstances", "DBInstances", "DBInstanceIdentifier"),
+    Listing("database subnet group", "rds.DescribeDBSubnetGroups", "DBSubnetGroups", "DBSubnetGroupName"),
+    Listing("database parameter group", "rds.DescribeDBParameterGroups", "DBParameterGroups", "DBParameterGroupName"),
+    Listing("cache", "elasticache.DescribeReplicationGroups", "ReplicationGroups", "ReplicationGroupId"),
+    Listing("cache subnet group", "elasticache.DescribeCacheSubnetGroups", "CacheSubnetGroups", "CacheSubnetGroupName"),
+    Listing(
+        "cache parameter group",
+        "elasticache.DescribeCacheParameterGroups",
+        "CacheParameterGroups",
+        "CacheParameterGroupName",
+    ),
+    Listing("security group", "ec2.DescribeSecurityGroups", "SecurityGroups", "GroupName"),
+    Listing("log group", "logs.DescribeLogGroups", "logGroups", "logGroupName"),
+    Listing("alarm", "cloudwatch.DescribeAlarms", "MetricAlarms", "AlarmName"),
+    Listing("topic", "sns.ListTopics", "Topics", "TopicArn"),
+    Listing("queue", "sqs.ListQueues", "QueueUrls", ""),
+    Listing("function", "lambda.ListFunctions", "Functions", "FunctionName"),
+    Listing("backup plan", "backup.ListBackupPlans", "BackupPlansList", "BackupPlanName"),
+    Listing("scalable target", "application-autoscaling.DescribeScalableTargets", "ScalableTargets", "ResourceId"),
+)
+"""Where a Region's things are listed."""
+GLOBAL = (
+    Listing("bucket", "s3.ListBuckets", "Buckets", "Name"),
+    Listing("role", "iam.ListRoles", "Roles", "RoleName"),
+    Listing("policy", "iam.ListPolicies", "Policies", "PolicyName"),
+)
+"""Where the account's are."""
+ARGUMENTS = {
+    "application-autoscaling.DescribeScalableTargets": {"ServiceNamespace": "ecs"},
+    "ecs.ListTaskDefinitions": {"status": "ACTIVE"},
+    "iam.ListPolicies": {"Scope": "Local"},
+}
+
+
+def in_region(aws: Aws, *, prefixes: Iterable[str], kept: Iterable[str] = ()) -> list[str]:
+    """What a Region has whose name begins in one of these ways, or that is a VPC so named: "cluster envelope-prod".
+
+    Args:
+        aws: the Region.
+        prefixes: how names begin.
+        kept: what belongs there, by name.
+    """
+    found = [one for listing in LISTINGS for one in _named(aws, listing, tuple(prefixes), frozenset(kept))]
+    return sorted({*found, *_vpcs(aws, tuple(prefixes))})
+
+
+def in_account(aws: Aws, *, prefixes: Iterable[str] = ("",)) -> frozenset[str]:
+    """The buckets, roles and policies of the account whose names begin so: "bucket envelope-prod-tenant-acme"."""
+    return frozenset(one for listing in GLOBAL for one in _named(aws, listing, tuple(prefixes), frozenset()))
+
+
+def tagged(aws: Aws) -> list[str]:
+    """The ARNs of what any drill has tagged in the Region."""
+    rows = aws.pages(
+        "resourcegroupstaggingapi.GetResources",
+        "ResourceTagMappingList",
+        what=f"What is tagged {TAG} in {aws.stack.region} cannot be listed",
+        TagFilters=[{"Key": TAG}],
+    )
+    return sorted(str(row["ResourceARN"]) for row in rows)
+
+
+def tagged_by(aws: Aws, exercise: str) -> list[str]:
+    """The ARNs of what an exercise has tagged in the Region."""
+    return resourcegroupstaggingapi.tagged(aws, TAG, exercise)
+
+
+def _named(aws: Aws, listing: Listing, prefixes: tuple[str, ...], kept: frozenset[str]) -> Iterator[str]:
+    for row in _rows(aws, listing):
+        name = str(row[listing.name] if listing.name else row)
+        last = name.rpartition(":")[2] if name.startswith("arn:") else name
+        last = last.removeprefix("/ecs/").removeprefix("/aws/lambda/").removeprefix("service/")
+        short = last if listing.what == "scalable target" else last.rpartition("/")[2]
+        if short.startswith(prefixes) and short not in kept and name not in kept:
+            yield f"{listing.what} {name}"
+
+
+def _rows(aws: Aws, listing: Listing) -> Iterator[dict[str, str]]:
+    what = f"What there is of {listing.what}s in {aws.stack.region} cannot be listed"
+    arguments = ARGUMENTS.get(listing.operation, {})
+    yield from aws.pages(listing.operation, listing.key, what=what, **arguments)
+
+
+def _vpcs(aws: Aws, prefixes: tuple[str, ...]) -> Iterator[str]:
+    for row in aws.pages("ec2.DescribeVpcs", "Vpcs", what=f"The VPCs of {aws.stack.region} cannot be listed"):
+        name = next((tag["Value"] for tag in row.get("Tags", []) if tag["Key"] == "Name"), "")
+        if name.startswith(prefixes):
+            yield f"VPC {row['VpcId']} ({name})"
