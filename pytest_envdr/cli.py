@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="envdr", description="Disaster-recovery scenarios as tests.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     sandbox = commands.add_parser("sandbox", help="start the embedded stack alone")
-    _add(sandbox, "speed", "tenants", "queue")
+    _add(sandbox, "speed", "tenants", "queue", "terraform_lock")
     sandbox.add_argument("--port", type=int, default=0, metavar="PORT", help="the API's port (default: a free one)")
     sandbox.add_argument("--stack-file", type=Path, metavar="PATH", help="write the stack file there as well")
     sandbox.set_defaults(run=_sandbox)
@@ -93,7 +93,8 @@ def _sandbox(options: argparse.Namespace) -> int:
     from pytest_envdr.sandbox import Sandbox  # noqa: PLC0415 (moto is an extra: `envdr undo` must not need it)
 
     chosen = _settings(options)
-    wanted: dict[str, Any] = {"speed": chosen.speed, "tenants": chosen.tenants, "queue": chosen.queue}
+    names = ("speed", "tenants", "queue", "terraform_lock")
+    wanted: dict[str, Any] = {name: getattr(chosen, name) for name in names}
     wanted = {name: value for name, value in wanted.items() if value is not None}
     signal.signal(signal.SIGTERM, _end)
     with Sandbox(**wanted, port=options.port, on_progress=_say) as sandbox:

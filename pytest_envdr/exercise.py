@@ -268,7 +268,12 @@ class Exercise:
         from pytest_envdr.sandbox import Sandbox  # noqa: PLC0415 (a stack of the user's own needs none)
 
         settings = self._settings
-        chosen = {"speed": settings.speed, "tenants": settings.tenants, "queue": settings.queue}
+        chosen = {
+            "speed": settings.speed,
+            "tenants": settings.tenants,
+            "queue": settings.queue,
+            "terraform_lock": settings.terraform_lock,
+        }
         given: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
         sandbox = self._held.enter_context(Sandbox(**given, on_progress=self._teller.line))
         self.stack = self._chosen(stack.read(sandbox.stack))

@@ -130,6 +130,16 @@ QUEUES = ("redis", "sqs")
 """Where the embedded sandbox's workers take their jobs from."""
 
 
+TERRAFORM_LOCKS = ("file", "table")
+"""What locks the state of the embedded sandbox's Terraform: a file beside it, or a table of DynamoDB's."""
+
+
+def _terraform_lock(text: str, _: Path) -> str:
+    if text not in TERRAFORM_LOCKS:
+        raise ValueError(f"one of {', '.join(TERRAFORM_LOCKS)} is needed, not {text!r}")
+    return text
+
+
 def _queue(text: str, _: Path) -> str:
     if text not in QUEUES:
         raise ValueError(f"one of {', '.join(QUEUES)} is needed, not {text!r}")
@@ -203,6 +213,14 @@ class Settings:
             f"where the embedded sandbox's queue is, of {', '.join(QUEUES)} (default: redis)",
             metavar="CONNECTION",
             parse=_queue,
+        ),
+    )
+    terraform_lock: str | None = field(
+        default=None,
+        metadata=_option(
+            f"what locks the embedded sandbox's Terraform state, of {', '.join(TERRAFORM_LOCKS)} (default: file)",
+            metavar="LOCK",
+            parse=_terraform_lock,
         ),
     )
     restore_from: tuple[str, ...] = field(

@@ -176,7 +176,7 @@ class Terraform(Row):
     Attributes:
         directory: its root module, with a `.terraform.lock.hcl`; nothing is written there.
         variables: the variables files, such as "prod.tfvars".
-        bucket, key: where its state is (backend "s3").
+        bucket, key: where its state is (backend "s3"); no bucket where the module itself says where.
         region: the bucket's Region; "" for the stack's own.
         workspace, workspace_prefix: where it is not the default one.
         lock: how the state is locked: by a "file" beside it (`use_lockfile`), by an item of a "table" in DynamoDB,

@@ -14,7 +14,7 @@ something is created in it. Any other Region is moto's: stored, or not implement
     fidelity.py         acted, simulated, stored
     guardian.py         whatever ends, nothing is left behind
     programs.py         what must be installed
-    options.py          speed, tenants, queue, port
+    options.py          speed, tenants, queue, lock, port
     server.py           the process: API, control loop, seeded stack
     world.py            what every part shares
 """
@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
 from pytest_envdr.errors import PartFailed, UsageError
-from pytest_envdr.sandbox.options import QUEUE, SPEED, TENANTS, Options
+from pytest_envdr.sandbox.options import QUEUE, SPEED, TENANTS, TERRAFORM_LOCK, Options
 from pytest_envdr.settings import cache_directory
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class Sandbox:
         speed: float = SPEED,
         tenants: int = TENANTS,
         queue: str = QUEUE,
+        terraform_lock: str = TERRAFORM_LOCK,
         port: int = 0,
         cache: Path | None = None,
         on_progress: Callable[[str], None] = lambda _: None,
@@ -72,7 +73,7 @@ class Sandbox:
                 f"The embedded sandbox runs on Linux only, and this is {sys.platform}.\n"
                 "To go on: name a stack with --envdr-stack; the plugin itself is not bound to Linux."
             )
-        self._options = Options(speed, tenants, queue, port, str(cache or cache_directory() or ""))
+        self._options = Options(speed, tenants, queue, terraform_lock, port, str(cache or cache_directory() or ""))
         self._on_progress = on_progress
         self._process: subprocess.Popen[str] | None = None
         self.stack = Path()

@@ -102,7 +102,7 @@ def _open(options: Options, networks: Networks, directory: Path, parts: ExitStac
     cache = Path(options.cache) if options.cache else None
     world = World(ACCOUNT, REGION, options.speed, directory, networks[0], door.endpoint, cache=cache)
     world.contents[DATABASE] = database.content(options.tenants)
-    world.queue = options.queue
+    world.queue, world.terraform_lock = options.queue, options.terraform_lock
     loop = ControlLoop(_controllers(world, world.elsewhere(STANDBY_REGION, networks[1])))
     parts.callback(loop.close)
     parts.callback(door.close)

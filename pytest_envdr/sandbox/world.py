@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_envdr.sandbox.images import Images
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from pytest_envdr.sandbox.data_plane.mariadb_template import Content
@@ -34,9 +35,11 @@ class World:
         images: what containers are started from, and the registries that hold it; one store for all Regions.
         storage: the file system that all tasks mount (EFS).
         contents: what a new database instance holds, by its identifier; one without an entry starts empty.
+        bucket_contents: what makes a bucket's first content, by its name; called when its objects are first asked for.
         cache: where what takes long to make is kept between runs, for all sandboxes; None for nowhere.
         founding: the stack's past is being made up, such as its first backups.
         queue: where the stack's workers take their jobs from: redis or sqs.
+        terraform_lock: what locks the state of the stack's Terraform: a file beside it, or a table.
     """
 
     account: str
@@ -47,9 +50,11 @@ class World:
     endpoint: str = ""
     images: Images = field(init=False)
     contents: dict[str, Content] = field(default_factory=dict)
+    bucket_contents: dict[str, Callable[[], None]] = field(default_factory=dict)
     cache: Path | None = None
     founding: bool = False
     queue: str = "redis"
+    terraform_lock: str = "file"
 
     def __post_init__(self) -> None:
         self.images = Images(self.directory / "images")

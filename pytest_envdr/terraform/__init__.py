@@ -130,7 +130,7 @@ class Terraform:
             *COMMON,
             "-reconfigure",
             "-lockfile=readonly",
-            f"-backend-config={self.work / backend.FILE}",
+            *((f"-backend-config={self.work / backend.FILE}",) if self.row.bucket else ()),
             deadline=INIT_SECONDS,
             progress=progress,
         )

@@ -57,6 +57,7 @@ class Plan:
         drift: what was found changed outside of Terraform since it wrote its state, whether or not anything is done.
         outputs: the names of the outputs that would change, and how.
         terraform: the version that made it.
+        told: all that `terraform show -json` says of it, secrets and all.
     """
 
     path: Path
@@ -64,6 +65,7 @@ class Plan:
     drift: tuple[Change, ...]
     outputs: Mapping[str, tuple[str, ...]]
     terraform: str
+    told: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -84,6 +86,7 @@ def plan_of(path: Path, shown: bytes) -> Plan:
         _changes(told.get("resource_drift", [])),
         {name: actions for name, actions in outputs.items() if actions not in UNCHANGING},
         str(told["terraform_version"]),
+        told,
     )
 
 

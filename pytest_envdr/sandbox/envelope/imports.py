@@ -21,6 +21,7 @@ from pytest_envdr.sandbox.envelope.names import (
     SECRET,
     SERVICES,
     STATE_BUCKET,
+    STATE_LOCKS,
     TOPIC,
     VAULT,
 )
@@ -106,12 +107,14 @@ def _jobs(account: Account) -> Iterator[tuple[str, str]]:
         yield "module.data.aws_sqs_queue.dead_jobs[0]", _queue(account, DEAD_JOBS)
 
 
-def _storage(_: Account) -> Iterator[tuple[str, str]]:
+def _storage(account: Account) -> Iterator[tuple[str, str]]:
     buckets = {"sources": pipeline.SOURCES, "artifacts": pipeline.ARTIFACTS, "state": STATE_BUCKET}
     for word, bucket in buckets.items():
         yield f"module.storage.aws_s3_bucket.{word}[0]", bucket
         yield f'module.storage.aws_s3_bucket_ownership_controls.this["{word}"]', bucket
     yield "module.storage.aws_s3_bucket_public_access_block.state[0]", STATE_BUCKET
+    if account.world.terraform_lock == "table":
+        yield "module.storage.aws_dynamodb_table.locks[0]", STATE_LOCKS
 
 
 def _monitoring(account: Account) -> Iterator[tuple[str, str]]:

@@ -14,6 +14,7 @@ SECRET = "envelope-prod/db"  # noqa: S105 (the secret's name)
 CACHE = "envelope-prod-redis"
 JOBS, DEAD_JOBS = "envelope-prod-jobs", "envelope-prod-jobs-dlq"
 STATE_BUCKET, STATE_KEY = f"envelope-terraform-state-{ACCOUNT}", "prod/terraform.tfstate"
+STATE_LOCKS = "envelope-terraform-locks"
 VAULT, PLAN = "envelope-prod", "envelope-prod-daily"
 BACKUP_ROLE = "envelope-prod-backup"
 BUS = "envelope-prod"

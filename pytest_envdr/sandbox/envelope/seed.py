@@ -46,9 +46,10 @@ def build(world: World, version: str, report: Callable[[str], None], *, tenants:
     plan = backups.create(account)
     state.create(account)
     report("services")
-    services.create_services(account, net, places, balancers)
+    key = services.new_app_key()
+    services.create_services(account, net, places, balancers, key)
     provisioner.create(account)
-    key = standby.replicate_secret(account)
+    copies_key = standby.replicate_secret(account)
     _wait_until_steady(account, balancers, report)
     monitoring.create_alarms(account, topic, balancers)
     provisioner.create_alarms(account, topic)
@@ -58,8 +59,9 @@ def build(world: World, version: str, report: Callable[[str], None], *, tenants:
     stores.begin_backups(account)
     backups.complete(account, plan)
     stores.take_snapshot(account)
-    standby.replicate_backups(account, key)
+    standby.replicate_backups(account, copies_key)
     world.founding = False
+    state.describe(account, key)
     return stack_file.render(
         world, topic=topic, queue=oncall, balancers=balancers, version=version, tenant_count=tenants
     )

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pytest_envdr.sandbox.envelope.account import Account
     from pytest_envdr.sandbox.envelope.network import Network
     from pytest_envdr.sandbox.envelope.stores import Stores
+    from pytest_envdr.sandbox.world import World
 
 COMMANDS = {
     "scheduler": ["php", "artisan", "envelope:heartbeat"],
@@ -119,13 +120,19 @@ def _listener(elbv2: Any, balancer: str, groups: dict[str, str]) -> None:
         )
 
 
-def create_services(account: Account, network: Network, stores: Stores, balancers: dict[str, LoadBalancer]) -> None:
+def new_app_key() -> str:
+    """An APP_KEY of Laravel's."""
+    return "base64:" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def create_services(
+    account: Account, network: Network, stores: Stores, balancers: dict[str, LoadBalancer], key: str
+) -> None:
     """The cluster, and each service with its log group, task definition and, where it scales, its scalable target."""
     ecs, logs = account.client("ecs"), account.client("logs")
     ecs.create_cluster(clusterName=CLUSTER, tags=LOWER_TAGS)
     for purpose in ("execution", "task"):
         account.role(purpose, "ecs-tasks")
-    key = "base64:" + base64.b64encode(secrets.token_bytes(32)).decode()
     for service in SERVICES:
         logs.create_log_group(logGroupName=f"/ecs/{service.name}", tags=MANAGED)
         ecs.register_task_definition(**_task_definition(account, service, stores, key))
@@ -184,27 +191,33 @@ def _task_definition(account: Account, service: Service, stores: Stores, key: st
 
 
 def _environment(account: Account, service: Service, stores: Stores, key: str) -> list[dict[str, str]]:
-    values = {
-        "APP_NAME": "Envelope",
-        "APP_ENV": "production",
+    values = settings(account.world) | {
         "APP_KEY": key,
         "APP_SERVICE": service.word,
         "DB_HOST": stores.database_host,
         "DB_PORT": str(stores.database_port),
-        "DB_DATABASE": "central",
         "DB_INSTANCE": DATABASE,
         "REDIS_HOST": stores.cache_host,
         "REDIS_PORT": str(stores.cache_port),
-        "LARAVEL_STORAGE_PATH": str(account.world.storage),
+    }
+    return [{"name": name, "value": value} for name, value in values.items()]
+
+
+def settings(world: World) -> dict[str, str]:
+    """The application's settings that are the same for all services and follow from no other part of the stack."""
+    return {
+        "APP_NAME": "Envelope",
+        "APP_ENV": "production",
+        "DB_DATABASE": "central",
+        "LARAVEL_STORAGE_PATH": str(world.storage),
         "EVENT_BUS": BUS,
         "TENANT_BUCKET_PREFIX": TENANT_BUCKET_PREFIX,
-        "AWS_ACCOUNT_ID": account.world.account,
-        "AWS_ENDPOINT_URL": account.world.endpoint,
+        "AWS_ACCOUNT_ID": world.account,
+        "AWS_ENDPOINT_URL": world.endpoint,
         # No task role's credentials are served here: on Fargate the SDK gets them from the container's own endpoint.
         "AWS_ACCESS_KEY_ID": "sandbox",
         "AWS_SECRET_ACCESS_KEY": "sandbox",
-    } | queue.environment(account.world)
-    return [{"name": name, "value": value} for name, value in values.items()]
+    } | queue.environment(world)
 
 
 def _service(network: Network, service: Service, balancers: dict[str, LoadBalancer]) -> dict[str, Any]:

@@ -98,12 +98,19 @@ def take_snapshot(account: Account) -> None:
     account.wait_until(f"snapshot {SNAPSHOT}", available)
 
 
+def database_family() -> str:
+    """The family of the database's parameter group: that of the server which is installed."""
+    return "mariadb" + ".".join(version().split(".")[:2])
+
+
 def _create_parameter_group(account: Account) -> None:
     """What the application needs of the server, which the engine's default group does not have."""
     rds = account.client("rds")
-    family = "mariadb" + ".".join(version().split(".")[:2])
     rds.create_db_parameter_group(
-        DBParameterGroupName=PARAMETERS, DBParameterGroupFamily=family, Description="Envelope's database", Tags=TAGS
+        DBParameterGroupName=PARAMETERS,
+        DBParameterGroupFamily=database_family(),
+        Description="Envelope's database",
+        Tags=TAGS,
     )
     rds.modify_db_parameter_group(
         DBParameterGroupName=PARAMETERS,

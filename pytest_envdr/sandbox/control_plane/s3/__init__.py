@@ -6,6 +6,7 @@
 - reading, writing, uploads, lists, responses: the answers
 - archive: what must be restored before it can be read
 - listing, backend: versions and their order, the defaults of a bucket made today
+- foundings: content that is made when it is first asked for
 - filling: buckets filled in this process, for the seed
 
 Not here: replication, lifecycle (kept, never carried out), inventory, batch operations, access points, SSE-C, XXHash.
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 from pytest_envdr.sandbox.control_plane.extension import extend
 from pytest_envdr.sandbox.control_plane.s3.archive import Restores
 from pytest_envdr.sandbox.control_plane.s3.backend import SandboxS3
+from pytest_envdr.sandbox.control_plane.s3.foundings import Foundings
 from pytest_envdr.sandbox.control_plane.s3.responses import extend_responses
 from pytest_envdr.sandbox.fidelity import ACTED, SIMULATED, Fidelity
 
@@ -78,5 +80,5 @@ def install(world: World) -> Controller:
     """Put our backend and our answers in moto's place, before the first request."""
     extend("s3", SandboxS3)
     restores = Restores(world)
-    extend_responses(restores)
+    extend_responses(restores, Foundings(world))
     return S3Controller(restores)

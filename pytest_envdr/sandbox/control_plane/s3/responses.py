@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from moto.s3.models import FakeBucket
 
     from pytest_envdr.sandbox.control_plane.s3.archive import Restores
+    from pytest_envdr.sandbox.control_plane.s3.foundings import Foundings
 
 LISTS = {
     "ListObjects": lists.list_objects,
@@ -46,10 +47,13 @@ class SandboxS3Response(Uploads):
     """moto's answers, and ours where S3's are other ones.
 
     Attributes:
-        restores: the restores under way; set when the sandbox is made.
+        restores: the restores under way.
+        foundings: the buckets whose first content is still to be made.
+    Both are set when the sandbox is made.
     """
 
     restores: Restores
+    foundings: Foundings
 
     @override
     def _bucket_response(self, request: Any, full_url: str) -> Any:
@@ -86,6 +90,8 @@ class SandboxS3Response(Uploads):
         if bucket is not None:
             asked = guards.Request(self.operation, self.account, key, self._query.get("versionId"), headers)
             guards.check(bucket, asked)
+            if on == "object" or self.operation in LISTS or self.operation == "DeleteObjects":
+                self.foundings.require(self.bucket_name)
         if self.operation in UPLOADS:
             self._upload()
         self._verify_body()
@@ -155,9 +161,10 @@ class SandboxS3Response(Uploads):
         return self.restores.begin(bucket, key, self.body), {}, ""
 
 
-def extend_responses(restores: Restores) -> None:
+def extend_responses(restores: Restores, foundings: Foundings) -> None:
     """Let our class answer all paths of S3's."""
     SandboxS3Response.restores = restores
+    SandboxS3Response.foundings = foundings
     paths = moto_urls("s3").url_paths
     for path in list(paths):
         dispatch = getattr(SandboxS3Response, paths.pop(path).__name__)
