@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -12,7 +13,7 @@ from uuid import uuid4
 from pytest_envdr.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from tests.sandbox.control_plane.served import Served
 
@@ -37,6 +38,15 @@ class Rig:
 
     def client(self, service: str) -> Any:
         return self.served.client(service)
+
+    @contextmanager
+    def at_speed(self, speed: float) -> Iterator[None]:
+        """What begins meanwhile takes its time as at that speed."""
+        usual, self.served.world.speed = self.served.world.speed, speed
+        try:
+            yield
+        finally:
+            self.served.world.speed = usual
 
     @property
     def role(self) -> str:

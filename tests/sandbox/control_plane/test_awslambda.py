@@ -65,7 +65,9 @@ def test_another_zip_is_another_behaviour(rig: Rig) -> None:
 
 def test_an_update_in_progress_refuses_the_next_one(rig: Rig) -> None:
     """As on AWS, where who does not wait for the first one gets a conflict."""
-    client, name = rig.client("lambda"), rig.function()
+    client = rig.client("lambda")
+    with rig.at_speed(1):
+        name = rig.function()
     client.update_function_configuration(FunctionName=name, Timeout=5)
     with pytest.raises(ClientError) as refused:
         client.update_function_configuration(FunctionName=name, Timeout=6)

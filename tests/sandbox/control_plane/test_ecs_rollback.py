@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from pytest_envdr.sandbox.control_plane import ecs, elbv2, logs
+from pytest_envdr.sandbox.control_plane import ecs, elbv2, events, logs, sqs
 from tests.sandbox.control_plane.balanced import Balanced
 from tests.sandbox.control_plane.fargate import CLUSTER, IDLE, Fargate, until
+from tests.sandbox.control_plane.lambda_rig import allow_events
 from tests.sandbox.control_plane.served import ACCOUNT, serving
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ REASON = "Service deployment rolled back because the circuit breaker threshold w
 def fargate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fargate]:
     """A cluster and the load balancers, at speed 50."""
     directory = tmp_path_factory.mktemp("rollback")
-    modules = {"logs": logs, "elbv2": elbv2, "ecs": ecs}
+    modules = {"logs": logs, "elbv2": elbv2, "ecs": ecs, "sqs": sqs, "events": events}
     with serving(directory, modules, region=REGION, network="127.242.0.0/16", speed=50) as served:
         yield Fargate(served, directory)
 
@@ -86,15 +87,16 @@ def of_revision(fargate: Fargate, name: str, definition: str) -> set[str]:
 
 def listening(fargate: Fargate, name: str) -> Callable[[], list[dict[str, Any]]]:
     """Have ECS's deployment events sent to a queue; what it holds of one service, oldest first."""
-    events, sqs = fargate.served.client("events"), fargate.served.client("sqs")
-    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    bus, queues = fargate.served.client("events"), fargate.served.client("sqs")
+    arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+    url = queues.create_queue(QueueName=name, Attributes={"Policy": json.dumps(allow_events(arn))})["QueueUrl"]
     pattern = {"source": ["aws.ecs"], "detail-type": ["ECS Deployment State Change"]}
-    events.put_rule(Name=name, EventPattern=json.dumps(pattern))
-    events.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"}])
+    bus.put_rule(Name=name, EventPattern=json.dumps(pattern))
+    bus.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": arn}])
     received: list[dict[str, Any]] = []
 
     def receive() -> list[dict[str, Any]]:
-        for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+        for message in queues.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
             event = json.loads(message["Body"])
             if event["resources"] == [fargate.service(name)["serviceArn"]]:
                 received.append(event["detail"])

@@ -4,113 +4,35 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 from botocore.exceptions import ClientError
 
-from pytest_envdr.sandbox.control_plane import awslambda, cloudwatch, events, logs, sqs
-from tests.sandbox.control_plane.lambda_rig import ECHO, Rig, allow_events
+from pytest_envdr.sandbox.control_plane import awslambda, cloudwatch, events, logs, s3, sqs
+from tests.sandbox.control_plane.events_rig import Bus, ran
+from tests.sandbox.control_plane.lambda_rig import Rig, allow_events
 from tests.sandbox.control_plane.served import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SPEED = 100
-PATTERN = {"source": ["shop"], "detail-type": ["order.placed"], "detail": {"total": [{"numeric": [">", 10]}]}}
 
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    services = {"lambda": awslambda, "events": events, "sqs": sqs, "logs": logs, "cloudwatch": cloudwatch}
+    services = {"lambda": awslambda, "events": events, "sqs": sqs, "logs": logs, "cloudwatch": cloudwatch, "s3": s3}
     with serving(
         tmp_path_factory.mktemp("events"), services, region="eu-south-2", network="127.253.0.0/16", speed=SPEED
     ) as served:
         yield Rig(served)
 
 
-@dataclass
-class Bus:
-    """A bus of the test's own with one rule."""
-
-    rig: Rig
-    name: str
-
-    @classmethod
-    def made(cls, rig: Rig) -> Bus:
-        bus = cls(rig, f"bus-{uuid4().hex[:12]}")
-        bus.events.create_event_bus(Name=bus.name)
-        bus.events.put_rule(Name="rule", EventBusName=bus.name, EventPattern=json.dumps(PATTERN))
-        return bus
-
-    @property
-    def events(self) -> Any:
-        return self.rig.client("events")
-
-    @property
-    def arn(self) -> str:
-        return f"arn:aws:events:eu-south-2:123456789012:event-bus/{self.name}"
-
-    @property
-    def rule_arn(self) -> str:
-        return f"arn:aws:events:eu-south-2:123456789012:rule/{self.name}/rule"
-
-    def put(self, total: int = 20, **more: Any) -> str:
-        """The event's id."""
-        entry = {
-            "Source": "shop",
-            "DetailType": "order.placed",
-            "Detail": json.dumps({"total": total}),
-            "EventBusName": self.name,
-        }
-        answer = self.events.put_events(Entries=[entry | more])
-        assert answer["FailedEntryCount"] == 0
-        return str(answer["Entries"][0]["EventId"])
-
-    def target(self, arn: str, **more: Any) -> None:
-        self.events.put_targets(Rule="rule", EventBusName=self.name, Targets=[{"Id": "target", "Arn": arn, **more}])
-
-    def queue(self, **more: Any) -> str:
-        """The URL of a queue that the rule sends to."""
-        url, arn = self.rig.queue()
-        self.rig.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(allow_events(arn))})
-        self.target(arn, **more)
-        return url
-
-    def function(self, *, allowed: bool = True) -> tuple[str, str]:
-        """The name of a function that the rule calls, and the URL of the target's dead-letter queue."""
-        url, letters = self.rig.queue()
-        policy = json.dumps(allow_events(letters))
-        self.rig.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
-        name = self.rig.function(ECHO.replace("return", "print(event['id'], event.get('replay-name'));  return"))
-        if allowed:
-            self.allow(name)
-        self.target(self.rig.function_arn(name), DeadLetterConfig={"Arn": letters})
-        return name, url
-
-    def allow(self, function: str) -> None:
-        self.rig.client("lambda").add_permission(
-            FunctionName=function,
-            StatementId="rule",
-            Action="lambda:InvokeFunction",
-            Principal="events.amazonaws.com",
-            SourceArn=self.rule_arn,
-        )
-
-    def count(self, metric: str) -> float:
-        return self.rig.total("AWS/Events", metric, EventBusName=self.name, RuleName="rule")
-
-
 @pytest.fixture
 def bus(rig: Rig) -> Bus:
     return Bus.made(rig)
-
-
-def ran(rig: Rig, name: str) -> list[str]:
-    """What the function printed."""
-    return [line for line in rig.lines(name) if not line.startswith(("START", "END", "REPORT"))]
 
 
 def test_a_rule_gets_what_matches_and_nothing_else(rig: Rig, bus: Bus) -> None:
@@ -152,10 +74,10 @@ def test_entries_are_taken_or_refused_one_by_one(rig: Rig, bus: Bus) -> None:
 def test_a_disabled_rule_loses_events(rig: Rig, bus: Bus) -> None:
     """They are not kept for it: after it is enabled again, only what comes then is delivered."""
     url = bus.queue()
-    bus.events.disable_rule(Name="rule", EventBusName=bus.name)
+    bus.switch(on=False)
     assert bus.events.describe_rule(Name="rule", EventBusName=bus.name)["State"] == "DISABLED"
     bus.put()
-    bus.events.enable_rule(Name="rule", EventBusName=bus.name)
+    bus.switch(on=True)
     later = bus.put()
     assert json.loads(rig.message(url)["Body"])["id"] == later
     assert rig.messages(url) == []
@@ -265,100 +187,103 @@ def test_what_is_not_acted_out_is_not_taken(bus: Bus) -> None:
     assert refused == [501, 501, 501]
 
 
-# Archives and replays
-
-
-def archived(bus: Bus) -> str:
-    """The name of an archive of the bus."""
-    name = f"archive-{uuid4().hex[:8]}"
-    bus.events.create_archive(ArchiveName=name, EventSourceArn=bus.arn, EventPattern='{"source": ["shop"]}')
-    return name
-
-
-def kept(bus: Bus, archive: str) -> int:
-    return int(bus.events.describe_archive(ArchiveName=archive)["EventCount"])
-
-
-def replay(bus: Bus, archive: str, **destination: Any) -> str:
-    """The name of a replay of the last hour that has ended."""
-    name, now = f"replay-{uuid4().hex[:8]}", time.time()
-    started = bus.events.start_replay(
-        ReplayName=name,
-        EventSourceArn=f"arn:aws:events:eu-south-2:123456789012:archive/{archive}",
-        EventStartTime=now - 3600,
-        EventEndTime=now + 60,
-        Destination={"Arn": bus.arn, **destination},
-    )
-    assert started["State"] == "STARTING"
-    bus.rig.awaited(lambda: bus.events.describe_replay(ReplayName=name)["State"] == "COMPLETED", "the replay's end")
-    return name
-
-
-def test_a_replay_brings_lost_events_back(rig: Rig, bus: Bus) -> None:
-    """What a disabled rule lost is in the archive ten minutes later; replayed, it has the replay's name, and the id
-    that it had; it is not archived again."""
-    name, _ = bus.function()
-    bus.put(total=99)
-    archive = archived(bus)
-    bus.events.disable_rule(Name="rule", EventBusName=bus.name)
-    event_id = bus.put()
-    assert kept(bus, archive) == 0
-    bus.events.enable_rule(Name="rule", EventBusName=bus.name)
-    rig.awaited(lambda: kept(bus, archive) == 1, "the archive")
-    before = len(rig.awaited(lambda: ran(rig, name), "the event before the archive"))
-    replayed = replay(bus, archive)
-    rig.awaited(lambda: len(ran(rig, name)) > before, "the function")
-    assert ran(rig, name)[before:] == [f"{event_id} {replayed}"]
-    time.sleep(600 / SPEED + 1)
-    assert kept(bus, archive) == 1
-
-
-def test_a_replay_too_early_finds_nothing(rig: Rig, bus: Bus) -> None:
-    """An event is not in the archive at once; who does not wait replays nothing, and is not told."""
+def test_a_rule_goes_on_for_a_moment_when_it_is_disabled(rig: Rig) -> None:
+    """Whoever does not prove that it is off may still see an event delivered (PutRule does the same)."""
+    bus = Bus.made(rig)
     url = bus.queue()
-    archive = archived(bus)
+    with rig.at_speed(10):
+        bus.events.disable_rule(Name="rule", EventBusName=bus.name)
+        early = bus.put()
+    assert json.loads(rig.message(url)["Body"])["id"] == early
+    time.sleep(0.6)
     bus.put()
-    rig.message(url)
-    replay(bus, archive)
+    time.sleep(0.5)
     assert rig.messages(url) == []
 
 
-def test_a_replay_can_be_for_one_rule_only(rig: Rig, bus: Bus) -> None:
-    """FilterArns; without it every rule of the bus is met again."""
-    url = bus.queue()
-    bus.events.put_rule(Name="other", EventBusName=bus.name, EventPattern=json.dumps(PATTERN))
-    other, arn = rig.queue()
-    rig.client("sqs").set_queue_attributes(QueueUrl=other, Attributes={"Policy": json.dumps(allow_events(arn))})
-    bus.events.put_targets(Rule="other", EventBusName=bus.name, Targets=[{"Id": "other", "Arn": arn}])
-    archive = archived(bus)
+def test_a_target_that_refuses_is_tried_again(rig: Rig, bus: Bus) -> None:
+    """As often as its RetryPolicy says; then the event is in the target's dead-letter queue, with the bound it hit."""
+    letters_url, letters = rig.queue()
+    name = f"{uuid4().hex}.fifo"
+    sqs = rig.client("sqs")
+    sqs.create_queue(QueueName=name, Attributes={"FifoQueue": "true"})
+    arn = letters.rsplit(":", 1)[0] + f":{name}"
+    for url, allowed in ((letters_url, letters), (sqs.get_queue_url(QueueName=name)["QueueUrl"], arn)):
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(allow_events(allowed))})
+    # Without content-based deduplication the queue refuses messages that have no id of their own.
+    bus.target(
+        arn,
+        SqsParameters={"MessageGroupId": "all"},
+        RetryPolicy={"MaximumRetryAttempts": 2, "MaximumEventAgeInSeconds": 600},
+        DeadLetterConfig={"Arn": letters},
+    )
     bus.put()
-    rig.message(url), rig.message(other)
-    rig.awaited(lambda: kept(bus, archive) == 1, "the archive")
-    replay(bus, archive, FilterArns=[bus.rule_arn])
-    assert "replay-name" in json.loads(rig.message(url)["Body"])
-    assert rig.messages(other) == []
+    told = {key: value["StringValue"] for key, value in rig.message(letters_url)["MessageAttributes"].items()}
+    assert (told["ERROR_CODE"], told["RETRY_ATTEMPTS"]) == ("ERROR_FROM_TARGET", "2")
+    assert told["EXHAUSTED_RETRY_CONDITION"] == "MaximumRetryAttempts"
 
 
-def test_a_replay_goes_to_its_own_bus_and_has_a_name_of_its_own(rig: Rig, bus: Bus) -> None:
-    """Another bus, an end before the start and a name that is taken are refused; a replay that ended cannot be
-    cancelled."""
-    archive = archived(bus)
-    name = replay(bus, archive)
-    wanted = {
-        "ReplayName": uuid4().hex,
-        "EventSourceArn": f"arn:aws:events:eu-south-2:123456789012:archive/{archive}",
-        "EventStartTime": 100,
-        "EventEndTime": 200,
-        "Destination": {"Arn": bus.arn},
-    }
-    for wrong, code in (
-        ({"Destination": {"Arn": Bus.made(rig).arn}}, "ValidationException"),
-        ({"EventEndTime": 50}, "ValidationException"),
-        ({"ReplayName": name}, "ResourceAlreadyExistsException"),
-    ):
-        with pytest.raises(ClientError) as refused:
-            bus.events.start_replay(**{**wanted, **wrong})
-        assert refused.value.response["Error"]["Code"] == code
-    with pytest.raises(ClientError) as late:
-        bus.events.cancel_replay(ReplayName=name)
-    assert late.value.response["Error"]["Code"] == "IllegalStatusException"
+def test_topics_buses_and_logs_are_targets_as_well(rig: Rig, bus: Bus) -> None:
+    """A topic by its policy, another bus by its rules, a log group as lines."""
+    far = Bus.made(rig)
+    url = far.queue()
+    sns, logs_ = rig.client("sns"), rig.client("logs")
+    topic = sns.create_topic(Name=uuid4().hex)["TopicArn"]
+    heard, queue = rig.queue()
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+    policy = json.dumps(allow_events(topic)).replace("sqs:SendMessage", "sns:Publish")
+    sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy)
+    group = f"/events/{uuid4().hex}"
+    arns = {"topic": topic, "bus": far.arn, "log": f"arn:aws:logs:eu-south-2:123456789012:log-group:{group}"}
+    bus.events.put_targets(
+        Rule="rule", EventBusName=bus.name, Targets=[{"Id": key, "Arn": arn} for key, arn in arns.items()]
+    )
+    bus.put(total=77)
+    assert json.loads(json.loads(rig.message(heard)["Body"])["Message"])["detail"] == {"total": 77}
+    assert json.loads(rig.message(url)["Body"])["detail"] == {"total": 77}
+    found = rig.awaited(
+        lambda: (
+            logs_.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+            and logs_.filter_log_events(logGroupName=group)["events"]
+        ),
+        "the log",
+    )
+    assert json.loads(found[0]["message"])["detail"] == {"total": 77}
+
+
+def test_s3_announces_objects_on_the_default_bus(rig: Rig, bus: Bus) -> None:
+    """And to no other one; a function that a bucket's configuration names hears of them by its own policy."""
+    s3, name = rig.client("s3"), f"bucket-{uuid4().hex[:12]}"
+    url, arn = rig.queue()
+    rig.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(allow_events(arn))})
+    pattern = json.dumps(
+        {"source": ["aws.s3"], "detail-type": ["Object Created"], "detail": {"bucket": {"name": [name]}}}
+    )
+    bus.events.put_rule(Name=name, EventPattern=pattern)
+    bus.events.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": arn}])
+    bus.events.put_rule(Name="rule", EventBusName=bus.name, EventPattern=pattern)
+    elsewhere = bus.queue()
+    function = rig.function("def handler(event, context): print(event['Records'][0]['s3']['object']['key'])")
+    rig.client("lambda").add_permission(
+        FunctionName=function,
+        StatementId="bucket",
+        Action="lambda:InvokeFunction",
+        Principal="s3.amazonaws.com",
+        SourceArn=f"arn:aws:s3:::{name}",
+    )
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-south-2"})
+    s3.put_bucket_notification_configuration(
+        Bucket=name,
+        NotificationConfiguration={
+            "EventBridgeConfiguration": {},
+            "LambdaFunctionConfigurations": [
+                {"LambdaFunctionArn": rig.function_arn(function), "Events": ["s3:ObjectCreated:*"]}
+            ],
+        },
+    )
+    s3.put_object(Bucket=name, Key="new", Body=b"x")
+    event = json.loads(rig.message(url)["Body"])
+    assert event["detail"]["object"]["key"] == "new"
+    assert event["time"].endswith("Z")
+    assert rig.awaited(lambda: ran(rig, function), "the function") == ["new"]
+    assert rig.messages(elsewhere) == []

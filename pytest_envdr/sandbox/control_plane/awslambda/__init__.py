@@ -1,8 +1,9 @@
 """Lambda: a function is a real process that runs the uploaded zip; another zip, other behaviour.
 
 Where to look: `responses` and `backend` take requests; `function` is what is known of one; `execution` runs it once,
-with `bootstrap` in the child; `asynchronous` is an accepted event's way, which the `controller` takes it along, until
-`destinations` hands it on. `metrics` tells CloudWatch, `delays` holds every AWS-side delay.
+with `bootstrap` in the child and its `environment`; `concurrency` says how often at once; `asynchronous` is an accepted
+event's way, which the `controller` takes it along, until `destinations` hands it on. `metrics` tells CloudWatch,
+`delays` holds every AWS-side delay.
 
 For other services, in process: `SandboxLambda.accept_from`, which checks the function's policy.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from moto.awslambda.models import LambdaBackend, LambdaFunction
 from typing_extensions import override
 
-from pytest_envdr.sandbox.control_plane.awslambda import metrics
+from pytest_envdr.sandbox.control_plane.awslambda import concurrency, metrics
 from pytest_envdr.sandbox.control_plane.awslambda.asynchronous import Event
 from pytest_envdr.sandbox.control_plane.awslambda.errors import (
     InvalidParameterValueException,
@@ -31,14 +31,8 @@ if TYPE_CHECKING:
 
     from pytest_envdr.sandbox.world import World
 
-CONCURRENCY, LEAST_UNRESERVED = 1000, 100
-"""Of an account in a Region, and what of it no function may reserve."""
 SYNCHRONOUS_BYTES, ASYNCHRONOUS_BYTES = 6 * 1024 * 1024, 1024 * 1024
 """How large an event may be."""
-FUNCTION_LIMIT, ACCOUNT_LIMIT = (
-    "ReservedFunctionConcurrentInvocationLimitExceeded",
-    "ConcurrentInvocationLimitExceeded",
-)
 
 
 class SandboxLambda(LambdaBackend):
@@ -126,29 +120,16 @@ class SandboxLambda(LambdaBackend):
     # Concurrency
 
     @property
-    def reserved(self) -> int:
-        """What functions have reserved, all together."""
-        return sum(int(each.reserved_concurrency or 0) for each in self._lambdas.latest())
+    def functions(self) -> list[SandboxFunction]:
+        """All of them, each in its latest version."""
+        return cast("list[SandboxFunction]", self._lambdas.latest())
 
     def reserve(self, name: str, wanted: int) -> int:
         """PutFunctionConcurrency."""
         function = self.function(name)
-        others = self.reserved - int(function.reserved_concurrency or 0)
-        if CONCURRENCY - others - wanted < LEAST_UNRESERVED:
-            raise InvalidParameterValueException(
-                "Specified ReservedConcurrentExecutions for function decreases account's "
-                f"UnreservedConcurrentExecution below its minimum value of [{LEAST_UNRESERVED}]."
-            )
+        concurrency.require_reservable(self.functions, function, wanted)
         function.reserved_concurrency = wanted
         return wanted
-
-    def limit_hit(self, function: SandboxFunction) -> str | None:
-        """Which limit keeps a function from running once more; None where there is room. Callers hold the lock."""
-        latest = self.function(function.function_name)
-        if latest.reserved_concurrency is not None:
-            return FUNCTION_LIMIT if function.life.running >= int(latest.reserved_concurrency) else None
-        shared = [cast("SandboxFunction", each) for each in self._lambdas.latest() if each.reserved_concurrency is None]
-        return ACCOUNT_LIMIT if sum(each.life.running for each in shared) >= CONCURRENCY - self.reserved else None
 
     # Invocations
 
@@ -160,7 +141,7 @@ class SandboxLambda(LambdaBackend):
         """
         with backend_lock:
             function = self._invocable(name, qualifier, payload, SYNCHRONOUS_BYTES)
-            limit = self.limit_hit(function)
+            limit = concurrency.limit_hit(self.functions, function)
             if limit is not None:
                 metrics.publish(self.here, function.function_name, Throttles=1)
                 raise TooManyRequestsException(limit)
@@ -227,6 +208,13 @@ class SandboxLambda(LambdaBackend):
                 "Pending"
             )
         return function
+
+    def notify(self, function: SandboxFunction, body: str) -> None:
+        """What moto's services call: S3, with a bucket's event."""
+        (record,) = json.loads(body).get("Records") or [{}]
+        if record.get("eventSource") != "aws:s3":
+            raise NotImplementedError("functions that other services than S3 call")
+        self.accept_from("s3.amazonaws.com", function.root_arn, body, source=record["s3"]["bucket"]["arn"])
 
     @override
     def send_sns_message(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from moto.core.exceptions import ServiceException
 from werkzeug.exceptions import HTTPException
 
-from pytest_envdr.sandbox.control_plane.awslambda import metrics
+from pytest_envdr.sandbox.control_plane.awslambda import concurrency, metrics
 from pytest_envdr.sandbox.control_plane.awslambda.asynchronous import TOO_OLD, ZERO
 from pytest_envdr.sandbox.control_plane.awslambda.destinations import Courier
 from pytest_envdr.sandbox.control_plane.awslambda.execution import Execution
@@ -58,8 +58,8 @@ class LambdaController:
         name = function.function_name
         config = function.life.configs.get(event.qualifier)
         try:
-            limit = self._backend.limit_hit(function)
             latest = self._backend.function(name)
+            limit = concurrency.limit_hit(self._backend.functions, function)
         except (ServiceException, HTTPException):  # it was deleted meanwhile
             self._backend.waiting.remove(event)
             metrics.publish(self._world, name, AsyncEventsDropped=1)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from pytest_envdr.sandbox.control_plane import logs
-from pytest_envdr.sandbox.control_plane.awslambda import metrics
+from pytest_envdr.sandbox.control_plane.awslambda import environment, metrics
 from pytest_envdr.sandbox.data_plane.process import Process
 from pytest_envdr.waiting import pause
 
@@ -120,8 +120,9 @@ class Execution:
     def _started(self) -> tuple[Process, TextIO]:
         """The process, and what it prints."""
         deployment = self._deployment
+        code = self._code()
         told = {
-            "root": str(self._code()),
+            "root": str(code),
             "handler": deployment.handler,
             "event": json.loads(self._event),
             "request_id": self._request,
@@ -139,8 +140,10 @@ class Execution:
             process = Process.start(
                 [sys.executable, "-I", "-u", str(BOOTSTRAP), str(self._directory)],
                 name=deployment.name,
-                cwd=Path(told["root"]),
-                env=self._environment(),
+                cwd=code,
+                env=environment.variables(
+                    self._world, deployment, stream=self._stream, code=code, temporary=self._directory
+                ),
                 output=written,
             )
         return process, path.open("r", errors="replace", newline="\n")
@@ -156,30 +159,6 @@ class Execution:
             with suppress(OSError):  # another execution was first
                 made.rename(directory)
         return directory
-
-    def _environment(self) -> dict[str, str]:
-        """What Lambda's runtime gives, over the function's own variables: those names are reserved."""
-        deployment, world = self._deployment, self._world
-        return dict(deployment.variables) | {
-            "AWS_ACCESS_KEY_ID": "sandbox",
-            "AWS_SECRET_ACCESS_KEY": "sandbox",
-            "AWS_DEFAULT_REGION": world.region,
-            "AWS_REGION": world.region,
-            "AWS_ENDPOINT_URL": world.endpoint,
-            "AWS_EXECUTION_ENV": f"AWS_Lambda_{deployment.runtime}",
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(deployment.mebibytes),
-            "AWS_LAMBDA_FUNCTION_NAME": deployment.name,
-            "AWS_LAMBDA_FUNCTION_VERSION": deployment.version,
-            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-            "AWS_LAMBDA_LOG_GROUP_NAME": deployment.group,
-            "AWS_LAMBDA_LOG_STREAM_NAME": self._stream,
-            "HOME": str(self._directory),
-            "LAMBDA_TASK_ROOT": str(world.directory / "awslambda" / "code" / deployment.digest),
-            "LANG": "C.UTF-8",
-            "TMPDIR": str(self._directory),
-            "TZ": "UTC",
-            "_HANDLER": deployment.handler,
-        }
 
     def _awaited(self, process: Process, output: TextIO, name: str, seconds: float) -> bool:
         """Whether a file was made in time. What is printed meanwhile is logged. Not if the process ended without it,

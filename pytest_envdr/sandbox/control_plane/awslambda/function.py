@@ -9,7 +9,7 @@ import zipfile
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from moto.awslambda.models import LambdaFunction
+from moto.awslambda.models import LambdaFunction, lambda_backends
 from typing_extensions import override
 
 from pytest_envdr.sandbox.control_plane.awslambda import delays
@@ -166,6 +166,13 @@ class SandboxFunction(LambdaFunction):
             digest=self.code_digest,
             group=self.logs_group_name,
         )
+
+    @override
+    def invoke(self, body: str, request_headers: Any, response_headers: Any) -> str:
+        """What moto's services call, such as S3; asynchronously, and by the function's policy."""
+        backend: Any = lambda_backends[self.account_id][self.region]
+        backend.notify(self, body)
+        return ""
 
     @override
     def get_configuration(self, on_create: bool = False) -> dict[str, Any]:

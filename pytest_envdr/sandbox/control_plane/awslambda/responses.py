@@ -9,7 +9,7 @@ from moto.awslambda.models import lambda_backends
 from moto.awslambda.responses import LambdaResponse
 from moto.core.responses import ActionResult, EmptyResult
 
-from pytest_envdr.sandbox.control_plane.awslambda.backend import CONCURRENCY
+from pytest_envdr.sandbox.control_plane.awslambda import concurrency
 from pytest_envdr.sandbox.control_plane.awslambda.errors import (
     InvalidParameterValueException,
     ResourceConflictException,
@@ -92,7 +92,7 @@ class SandboxLambdaResponse(LambdaResponse):
     def create_function(self) -> ActionResult:  # type: ignore[override]
         """CreateFunction."""
         name = self.json_body["FunctionName"].rsplit(":", 1)[-1]
-        if any(each.function_name == name for each in self.sandbox.list_functions()):
+        if any(each.function_name == name for each in self.sandbox.functions):
             raise ResourceConflictException(f"Function already exist: {name}")
         return ActionResult(self.sandbox.create_function(self.json_body).get_configuration())
 
@@ -107,13 +107,13 @@ class SandboxLambdaResponse(LambdaResponse):
 
     def get_account_settings(self) -> ActionResult:
         """GetAccountSettings."""
-        functions = list(self.sandbox.list_functions())
+        functions = self.sandbox.functions
         limit = {
             "TotalCodeSize": TOTAL_CODE_BYTES,
             "CodeSizeUnzipped": UNZIPPED_CODE_BYTES,
             "CodeSizeZipped": ZIPPED_CODE_BYTES,
-            "ConcurrentExecutions": CONCURRENCY,
-            "UnreservedConcurrentExecutions": CONCURRENCY - self.sandbox.reserved,
+            "ConcurrentExecutions": concurrency.TOTAL,
+            "UnreservedConcurrentExecutions": concurrency.unreserved(functions),
         }
         usage = {"TotalCodeSize": sum(each.code_size for each in functions), "FunctionCount": len(functions)}
         return ActionResult({"AccountLimit": limit, "AccountUsage": usage})

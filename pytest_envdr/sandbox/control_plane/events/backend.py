@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pytest_envdr.sandbox.world import World
 
 MOST_ENTRIES = 10
-DISABLED = "DISABLED"
+ENABLED, DISABLED = "ENABLED", "DISABLED"
 INGESTED = "ingestion-time"
 """When an archived event had come to the bus, in seconds since the epoch; not given to targets."""
 
@@ -57,6 +57,7 @@ class SandboxEvents(EventsBackend):
         self.deliveries: deque[Delivery] = deque()
         self.arriving: list[Arriving] = []
         self.replaying: dict[str, RunningReplay] = {}
+        self._until: dict[str, tuple[str, float]] = {}
 
     @property
     def _url_module(self) -> ModuleType:
@@ -85,10 +86,42 @@ class SandboxEvents(EventsBackend):
         if settings.get("scheduled_expression"):
             raise NotImplementedError("rules with a schedule")
         with backend_lock:
+            bus = self.event_buses.get(self._normalize_event_bus_arn(settings.get("event_bus_arn")))
+            before = bus.rules.get(name) if bus is not None else None
+            if before is not None and before.state != (settings.get("state") or ENABLED):
+                self._changes(before)
             rule = super().put_rule(name, *args, **settings)
             # What moto's own services announce, such as S3, they give to each rule.
             rule.send_to_targets = partial(self._announced, rule)  # type: ignore[method-assign]
             return rule
+
+    @override
+    def enable_rule(self, name: str, event_bus_arn: str | None) -> bool:
+        """EnableRule: soon."""
+        return self._switch(name, event_bus_arn, ENABLED)
+
+    @override
+    def disable_rule(self, name: str, event_bus_arn: str | None) -> bool:
+        """DisableRule: soon; until then it goes on."""
+        return self._switch(name, event_bus_arn, DISABLED)
+
+    def _switch(self, name: str, bus: str | None, state: str) -> bool:
+        with backend_lock:
+            rule = self._get_event_bus(self._normalize_event_bus_arn(bus)).rules.get(name)
+            if rule is not None and rule.state != state:
+                self._changes(rule)
+                rule.state = state
+            return rule is not None
+
+    def _changes(self, rule: Rule) -> None:
+        """Its state is about to change, in effect a little later."""
+        end = time.monotonic() + self.here.scaled(delays.PROPAGATION_SECONDS)
+        self._until[rule.arn] = (self._state(rule), end)
+
+    def _state(self, rule: Rule) -> str:
+        """The state that is in effect."""
+        before, end = self._until.get(rule.arn, ("", 0.0))
+        return before if time.monotonic() < end else rule.state
 
     @override
     def put_targets(self, name: str, event_bus_arn: str | None, targets_: list[dict[str, Any]]) -> None:
@@ -138,7 +171,7 @@ class SandboxEvents(EventsBackend):
                 self._match(rule, event)
 
     def _match(self, rule: Rule, event: Mapping[str, Any]) -> None:
-        if rule.state == DISABLED or not rule.event_pattern.matches_event(dict(event)):  # type: ignore[arg-type]
+        if self._state(rule) == DISABLED or not rule.event_pattern.matches_event(dict(event)):  # type: ignore[arg-type]
             return
         if rule.managed_by:
             self._archive(rule, event)

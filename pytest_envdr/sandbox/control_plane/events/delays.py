@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+PROPAGATION_SECONDS = 5.0
+"""How long a rule goes on as before when it is disabled or enabled: "incoming events might continue to match" for "a
+short period of time" (DisableRule). AWS names no bound. **[inf]**"""
 ARCHIVE_SECONDS = 600.0
 """Until an event is in the archive. AWS names no bound, but ten minutes as what to wait before a replay ("Replaying
 archived events", EventBridge user guide); here it is always that long, so that who does not wait is found out."""
