@@ -1,13 +1,17 @@
 """Bad Deployment Rollback: deploy a known-broken image; the circuit breaker or a hand brings the previous one back.
 
 1. Kick-off: prove the way back (circuit breaker and rollback on, a completed deployment, its revision ACTIVE, its
-   images still in the registry under their digests); ask the service from outside until it answers well.
-2. Trigger: register a revision with the broken image and deploy it.
+   images still in the registry under their digests); ask the service from outside until it answers well; keep the
+   pipeline out.
+2. Trigger: register a revision with the broken image and deploy it; or have the pipeline ship it: a broken revision of
+   its source is built, and alone is let into the stage that deploys.
 3. Observe: ECS counts failures and rolls back by itself; or it sees none, and clients do.
 4. Recover: where ECS sees none, deploy the previous revision by hand, named in full.
 5. Validate: all tasks run the previous revision with the very digests of before, every target is healthy, a client's
-   writes are read back, and all of that holds.
-6. Document: who noticed what and when, recovery time against its objective; the broken revision is deregistered.
+   writes are read back, and all of that holds. Where the pipeline shipped: roll its stage back to the last good
+   execution; it must take that revision, and what runs must have the digests of before.
+6. Document: who noticed what and when, what the pipeline made of it, recovery time against its objective; what was
+   registered meanwhile is deregistered.
 """
 
 from __future__ import annotations
@@ -54,5 +58,49 @@ def test_manual_rollback(drill: Drill, bad_deployment: BadDeployment) -> None:
         recovery = bad_deployment.wait_until_recovered()
 
     with drill.phase("document"):
+        assert drill.failures == []
+        assert recovery.rta_seconds <= drill.rto_seconds
+
+
+@pytest.mark.parametrize("bad_deployment", ["exits via pipeline"], indirect=True)
+def test_pipeline(drill: Drill, bad_deployment: BadDeployment) -> None:
+    """A broken revision goes through the pipeline: source, build, deploy. ECS rolls back by itself to what ran before,
+    within the RTO, and no client notices. Started again, the pipeline ships what ran before, with the very digests of
+    before, and not the broken revision, and no client notices that either."""
+    with drill.phase("observe"):
+        bad_deployment.wait_until_rolled_back()
+
+    with drill.phase("validate"):
+        recovery = bad_deployment.wait_until_recovered()
+        shipped = bad_deployment.ship_again()
+
+    with drill.phase("document"):
+        assert recovery.outage.failures == {}
+        assert shipped.revisions == shipped.intended
+        assert all(digests == bad_deployment.release.digests for digests in shipped.digests)
+        assert shipped.outage.failures == {}
+        assert drill.failures == []
+        assert recovery.rta_seconds <= drill.rto_seconds
+
+
+@pytest.mark.parametrize("bad_deployment", ["answers-500 via pipeline"], indirect=True)
+def test_pipeline_and_hand(drill: Drill, bad_deployment: BadDeployment) -> None:
+    """A revision that passes its health checks and then answers 500 goes through the pipeline. It is seen at clients;
+    the previous revision is deployed by hand, and serves again within the RTO. Started again, the pipeline ships what
+    ran before, and no client notices that."""
+    with drill.phase("observe"):
+        bad_deployment.wait_until_seen()
+
+    with drill.phase("recover"):
+        bad_deployment.roll_back()
+
+    with drill.phase("validate"):
+        recovery = bad_deployment.wait_until_recovered()
+        shipped = bad_deployment.ship_again()
+
+    with drill.phase("document"):
+        assert shipped.revisions == shipped.intended
+        assert all(digests == bad_deployment.release.digests for digests in shipped.digests)
+        assert shipped.outage.failures == {}
         assert drill.failures == []
         assert recovery.rta_seconds <= drill.rto_seconds

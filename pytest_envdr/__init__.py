@@ -14,7 +14,7 @@ The exercise:
     exercise      one run: stack, hands, journal, evidence
     drills        what can be broken on purpose and brought back, one noun a file
     undo          journal entry -> the calls that bring the state before back
-    remains       which of them are still to be made
+    remains       which of them are still to be made; service_remains: those of services and pipelines
     evidence      events.jsonl, and what is computed from it: record.json, report.html
 
 The hands:
@@ -27,6 +27,7 @@ The hands:
     jobs          an exercise's marked jobs: dispatch, ask after, retry, make again
     ledger        what the application tells of them
     laravel       the application's own commands, maintenance mode
+    shipments     what an execution of a pipeline has brought about
     probe         the client outside: asks at a steady rate, keeps every answer
     aws           one file a service; reads are nouns, acts are verbs and take `journal`
     guard         which calls a run may make, and against what
@@ -39,7 +40,7 @@ The vocabulary:
     scenarios     the nine scenarios as rows
     settings      every option, ini key and environment variable
     waiting       the one polling policy
-    entries, durable, provenance, errors
+    entries, remaining, durable, provenance, errors
 
 Beside all that, in a process of its own: sandbox, an AWS account on this machine.
 """

@@ -131,17 +131,19 @@ def bad_deployment(request: pytest.FixtureRequest, exercise: Exercise, drill: Dr
     """The stack's service for bad deployments, to which a broken image was deployed, with a client outside.
 
     The test says how it is broken: `@pytest.mark.parametrize("bad_deployment", ["exits"], indirect=True)`; the stack
-    file names the images, in `[bad_deployment.images]`.
+    file names the images, in `[bad_deployment.images]`. "exits via pipeline" has the pipeline ship it, from source over
+    build to deployment; the stack file names the revisions, in `[bad_deployment.revisions]`.
 
-    Broken: a revision with that image is registered and deployed. Put back: the service runs the revision of before,
-    and the broken one is deregistered.
+    Broken: a revision with that image is registered and deployed, by the drill or by the pipeline, which ships nothing
+    else meanwhile. Put back: the pipeline's execution is ended, the service runs the revision of before, and what was
+    registered is deregistered; then the pipeline may ship again.
     """
     from pytest_envdr.drills import deployments  # noqa: PLC0415 (a run without drills needs no boto3)
 
     with running.outcomes():
         exercise.check_approval("bad_deployment_rollback")
-        kind = str(request.param)
-        with deployments.deployed_badly(exercise.aws, exercise.journal, drill, kind=kind) as deployment:
+        kind, way = deployments.variant(str(request.param))
+        with deployments.deployed_badly(exercise.aws, exercise.journal, drill, kind=kind, way=way) as deployment:
             yield deployment
 
 

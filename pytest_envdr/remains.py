@@ -5,20 +5,16 @@ That makes an undo idempotent, and its own proof: it is done when the comparison
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pytest_envdr import builds, jobs, laravel, swaps
+from pytest_envdr import builds, jobs, laravel, service_remains, swaps
 from pytest_envdr.aws import (
-    application_autoscaling,
     backup,
-    codepipeline,
     dynamodb,
     ec2,
     ecs,
-    ecs_definitions,
     elasticache,
     fis,
     rds,
@@ -29,6 +25,7 @@ from pytest_envdr.aws import (
     sqs,
 )
 from pytest_envdr.errors import NotFound, UndoFailed, WaitTimedOut
+from pytest_envdr.remaining import NOTHING, Remaining
 from pytest_envdr.terraform import DESTROY
 from pytest_envdr.waiting import wait_until
 
@@ -48,43 +45,6 @@ ENDING = timedelta(seconds=20)
 """How long a Terraform may take to end whose drill was killed: it gives its lock back, unless it is killed as well."""
 SKEW = timedelta(seconds=60)
 """How far AWS's clock may be from this machine's."""
-
-
-@dataclass(frozen=True)
-class Remaining:
-    """What is still to be done: the arguments of each call; `note` says why there is less than one might expect;
-    `awaited`: it is not done yet, though there is nothing to call (any more)."""
-
-    calls: tuple[dict[str, Any], ...] = ()
-    note: str = ""
-    awaited: bool = False
-
-    @property
-    def done(self) -> bool:
-        return not self.calls and not self.awaited
-
-
-NOTHING = Remaining()
-
-
-def _service(aws: Aws, before: Mapping[str, Any]) -> Remaining:
-    """The desired count, or the task definition."""
-    return _task_definition(aws, before) if "taskDefinition" in before else _desired_count(aws, before)
-
-
-def _task_definition(aws: Aws, before: Mapping[str, Any]) -> Remaining:
-    """Still what this exercise deployed: what was deployed before. Anything else is somebody else's."""
-    service = ecs.service(aws, before["service"], before["cluster"])
-    if service.task_definition == before["taskDefinition"]:
-        return Remaining(awaited=not service.steady)
-    if service.task_definition != before["set"]:
-        return Remaining(note=f"{service.task_definition} was deployed by somebody else: left as it is")
-    return Remaining(({key: before[key] for key in ("cluster", "service", "taskDefinition")},))
-
-
-def _revisions(aws: Aws, before: Mapping[str, Any]) -> Remaining:
-    arns = ecs_definitions.revisions_of(aws, before["family"], exercise=before["exercise"])
-    return Remaining(tuple({"taskDefinition": arn} for arn in arns))
 
 
 def _maintenance(aws: Aws, before: Mapping[str, Any]) -> Remaining:
@@ -185,36 +145,6 @@ def _security_group(aws: Aws, before: Mapping[str, Any]) -> Remaining:
     return Remaining(({"GroupId": found.id},)) if found else NOTHING
 
 
-def _desired_count(aws: Aws, before: Mapping[str, Any]) -> Remaining:
-    """Below what it was, or still what this exercise set: back to what it was. Anything above is somebody else's."""
-    service = ecs.service(aws, before["service"], before["cluster"])
-    now, wanted = service.desired, before["desiredCount"]
-    if service.status != "ACTIVE":
-        raise UndoFailed(f"service {service.name} is {service.status}: somebody deletes it, or has")
-    if now == wanted:
-        return NOTHING
-    if now > wanted and now != before["set"]:
-        return Remaining(note=f"the desired count is {now}, set by somebody else: left as it is")
-    return Remaining(({key: before[key] for key in ("cluster", "service", "desiredCount")},))
-
-
-def _suspended_state(aws: Aws, before: Mapping[str, Any]) -> Remaining:
-    """Exactly what was suspended before. Refused while it would raise the desired count (aws-semantics 0.13)."""
-    target = application_autoscaling.scalable_target(aws, before["ResourceId"])
-    if target is None:
-        return Remaining(note="the scalable target is gone")
-    if target.suspended.state == before["SuspendedState"]:
-        return NOTHING
-    _, cluster, name = before["ResourceId"].split("/")
-    desired = ecs.service(aws, name, cluster).desired
-    if desired < target.minimum:
-        raise UndoFailed(
-            f"Auto scaling of service {name} is not resumed: it would raise the desired count from {desired} to the "
-            f"minimum, {target.minimum}.\nTo go on: put the desired count back, then `envdr undo` again."
-        )
-    return Remaining((dict(before),))
-
-
 def _queue(aws: Aws, before: Mapping[str, Any]) -> Remaining:
     try:
         return Remaining(({"QueueUrl": sqs.queue_url(aws, before["QueueName"])},))
@@ -311,22 +241,6 @@ def _upload(aws: Aws, entry: Entry) -> Remaining:
     return Remaining(tuple(s3_acts.uploads_of(aws, where["Bucket"], key=where["Key"], upload=upload)))
 
 
-def _transition(aws: Aws, before: Mapping[str, Any]) -> Remaining:
-    """The way into a stage, as long as it is this exercise's reason that keeps it closed."""
-    where = {key: before[key] for key in ("pipelineName", "stageName", "transitionType")}
-    try:
-        stage = codepipeline.stages(aws, before["pipelineName"]).get(before["stageName"])
-    except NotFound:
-        stage = None
-    if stage is None:
-        return Remaining(note="the stage is gone")
-    if stage.inbound.enabled:
-        return NOTHING
-    if stage.inbound.reason != before["reason"]:
-        return Remaining(note=f"it was closed by somebody else ({stage.inbound.reason}): left as it is")
-    return Remaining((where,))
-
-
 def _experiment(aws: Aws, before: Mapping[str, Any]) -> Remaining:
     """What an exercise started in FIS and has not ended: that, too, is waited for, since routes are put back then."""
     under_way = [one for one in fis.experiments_of(aws, before["exercise"]) if not one.ended]
@@ -347,15 +261,13 @@ def _database(operation: str, aws: Aws, before: Mapping[str, Any]) -> Remaining:
 
 
 UNDOS: dict[str, Callable[[Aws, Mapping[str, Any]], Remaining]] = {
-    "application-autoscaling.RegisterScalableTarget": _suspended_state,
-    "codepipeline.EnableStageTransition": _transition,
+    "application-autoscaling.RegisterScalableTarget": service_remains.suspended_state,
+    "codepipeline.EnableStageTransition": service_remains.transition,
     "dynamodb.DeleteItem": _items,
     "dynamodb.PutItem": _digest,
     "ec2.DeleteSecurityGroup": _security_group,
-    "ecs.DeregisterTaskDefinition": _revisions,
     "ecs.RunTask": _command,
     "ecs.StopTask": _running_task,
-    "ecs.UpdateService": _service,
     "fis.DeleteExperimentTemplate": _template,
     "fis.StopExperiment": _experiment,
     DESTROY: _build,
@@ -369,8 +281,11 @@ UNDOS: dict[str, Callable[[Aws, Mapping[str, Any]], Remaining]] = {
 """Inverse operation -> what of it is still to be done."""
 
 UNDOS_BY_ANSWER: dict[str, Callable[[Aws, Entry], Remaining]] = {
+    "codepipeline.StopPipelineExecution": service_remains.execution,
+    "ecs.DeregisterTaskDefinition": service_remains.revisions,
+    "ecs.UpdateService": service_remains.service,
     "rds.DeleteDBInstance": _db_instance,
     "s3.AbortMultipartUpload": _upload,
     "s3.DeleteObjects": _objects,
 }
-"""Those that look at what the act was answered too: which ids S3 gave to what it made."""
+"""Those that look at what the act was answered too: which ids S3 gave to what it made, which execution began."""

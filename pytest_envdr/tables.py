@@ -122,6 +122,43 @@ class Queue(Row):
     short_seconds: PositiveFloat = 5
 
 
+class SourceRevision(Row):
+    """A revision of a pipeline's source, in CodePipeline's own terms: exactly one of a commit, an image's digest and a
+    version of an object in S3; that version may be of another object than the one that the pipeline follows, such as a
+    test branch's.
+
+    Attributes:
+        action: the pipeline's source action.
+    """
+
+    action: str = "Source"
+    commit_id: str = ""
+    image_digest: str = ""
+    s3_object_version_id: str = ""
+    s3_object_key: str = ""
+
+    @property
+    def id(self) -> str:
+        """What an execution that took it says that it took."""
+        return self.commit_id or self.image_digest or self.s3_object_version_id
+
+    @property
+    def overrides(self) -> dict[str, str]:
+        """Revision type to value, as StartPipelineExecution takes them."""
+        told = self.model_dump(exclude={"action"}, exclude_defaults=True)
+        return {kind.upper(): value for kind, value in told.items()}
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        named = [one for one in (self.commit_id, self.image_digest, self.s3_object_version_id) if one]
+        if len(named) != 1 or (self.s3_object_key and not self.s3_object_version_id):
+            raise ValueError(
+                "one of commit_id, image_digest and s3_object_version_id is needed (the last may have an "
+                "s3_object_key): a branch alone may hold anything"
+            )
+        return self
+
+
 class BadDeployment(Row):
     """What is deployed on purpose though it is broken.
 
@@ -131,11 +168,14 @@ class BadDeployment(Row):
             circuit breaker catches: "cannot-be-pulled", "exits", "unhealthy"; what it does not: "answers-500"; what it
             may or may not: "grows", until it is killed for memory.
         pipeline: the pipeline in CodePipeline that ships to the service, which is kept out meanwhile; "" for none.
+        revisions: kind of badness to the revision of the pipeline's source that is broken in this way; never one that
+            the pipeline would take by itself.
     """
 
     service: str
     images: dict[str, str] = Field(min_length=1)
     pipeline: str = ""
+    revisions: dict[str, SourceRevision] = {}
 
 
 class Provisioner(Row):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_envdr import builds, swaps
 from pytest_envdr.errors import AwsError, NotFound, UndoFailed
-from pytest_envdr.remains import UNDOS, UNDOS_BY_ANSWER, Remaining
+from pytest_envdr.remains import UNDOS, UNDOS_BY_ANSWER
 from pytest_envdr.terraform import DESTROY
 from pytest_envdr.waiting import pause, wait_until
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from pytest_envdr.aws import Aws
     from pytest_envdr.journal import Entry, Journal
+    from pytest_envdr.remaining import Remaining
     from pytest_envdr.waiting import Progress
 
 DEADLINE = 120.0
@@ -37,6 +38,7 @@ NOT_NOW = frozenset(
     {"InvalidDBInstanceState", "InvalidDBInstanceStateFault", "InvalidDBParameterGroupState", "DependencyViolation"}
 )
 """AWS's codes for what it will do a little later."""
+OPENS = "codepipeline.EnableStageTransition"
 ARRIVAL = 2.0
 """How long a call may be on its way, in seconds."""
 
@@ -138,7 +140,7 @@ def _call(aws: Aws, operation: str, entry: Entry, arguments: Mapping[str, Any]) 
 def _in_order(owed: Sequence[Entry]) -> list[Entry]:
     """The newest first, but what users wait for before all else: an instance takes minutes to be deleted. Services that
     were deployed otherwise go back, then maintenance mode ends, after the task that began it. A tenant's data are back
-    before the tenant is."""
+    before the tenant is. Last of all the way into a pipeline's stage opens: what waited there changes services."""
     commands = [list(entry.arguments["command"]) for entry in owed if entry.act == "laravel.Down"]
     deployed = [
         entry for entry in owed if "taskDefinition" in entry.inverse.arguments and "set" in entry.inverse.arguments
@@ -149,7 +151,8 @@ def _in_order(owed: Sequence[Entry]) -> list[Entry]:
         for operation in (swaps.LOAD, swaps.RESUME)
     )
     urgent = [*data, *tenants, *reversed(deployed), *reversed(maintained)]
-    return [*urgent, *(entry for entry in reversed(owed) if entry not in urgent)]
+    last = [entry for entry in reversed(owed) if entry.inverse.operation == OPENS]
+    return [*urgent, *(entry for entry in reversed(owed) if entry not in [*urgent, *last]), *last]
 
 
 def _command(entry: Entry) -> list[str] | None:

@@ -1,4 +1,4 @@
-"""CodePipeline: a pipeline's stages and executions as typed values, and the way into a stage, closed for a while."""
+"""CodePipeline: a pipeline's stages as typed values, and the way into a stage, closed for a while."""
 
 from __future__ import annotations
 
@@ -10,17 +10,24 @@ from pytest_envdr.aws import Act
 from pytest_envdr.journal import Inverse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
 
     from pytest_envdr.aws import Aws
     from pytest_envdr.journal import Journal
 
-UNDER_WAY = frozenset({"InProgress", "Stopping"})
-"""An execution's status while it may still change something; all others are ends."""
 REASON_LIMIT = 300
 NOT_IN_A_REASON = re.compile(r"[^a-zA-Z0-9!@ ().*?-]")
 """What CodePipeline refuses in the reason for a disabled transition."""
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What a pipeline is made of: its version, how it treats executions that meet, its source actions."""
+
+    version: int
+    mode: str
+    sources: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -55,20 +62,16 @@ class Stage:
     waiting: str
 
 
-@dataclass(frozen=True)
-class Execution:
-    """An execution; `revisions` are those of its source actions, by action."""
+def structure(aws: Aws, pipeline: str) -> Structure:
+    """What a pipeline is made of.
 
-    id: str
-    status: str
-    started_at: datetime
-    trigger: str
-    revisions: Mapping[str, str]
-
-    @property
-    def under_way(self) -> bool:
-        """Whether it may still change something; one that waits in front of a stage is in progress too."""
-        return self.status in UNDER_WAY
+    Raises:
+        NotFound: there is no such pipeline.
+    """
+    row = _described(aws, pipeline)
+    actions = [action for stage in row["stages"] for action in stage["actions"]]
+    sources = tuple(one["name"] for one in actions if one["actionTypeId"]["category"] == "Source")
+    return Structure(row["version"], row.get("executionMode", "SUPERSEDED"), sources)
 
 
 def deploys(aws: Aws, pipeline: str) -> list[Deploy]:
@@ -77,11 +80,9 @@ def deploys(aws: Aws, pipeline: str) -> list[Deploy]:
     Raises:
         NotFound: there is no such pipeline.
     """
-    what = f"Pipeline {pipeline} cannot be read ({aws.origin(pipeline)})"
-    stages = aws.call("codepipeline.GetPipeline", what=what, name=pipeline)["pipeline"]["stages"]
     return [
         Deploy(stage["name"], action["name"], told.get("ClusterName", ""), told.get("ServiceName", ""))
-        for stage in stages
+        for stage in _described(aws, pipeline)["stages"]
         for action in stage["actions"]
         if (action["actionTypeId"]["category"], action["actionTypeId"]["provider"]) == ("Deploy", "ECS")
         for told in [action.get("configuration", {})]
@@ -97,22 +98,6 @@ def stages(aws: Aws, pipeline: str) -> dict[str, Stage]:
     what = f"The state of pipeline {pipeline} cannot be read ({aws.origin(pipeline)})"
     rows = aws.call("codepipeline.GetPipelineState", what=what, name=pipeline)["stageStates"]
     return {row["stageName"]: _stage(row) for row in rows}
-
-
-def executions(aws: Aws, pipeline: str) -> Iterator[Execution]:
-    """A pipeline's executions, the newest first, page by page; CodePipeline keeps those of twelve months.
-
-    Raises:
-        NotFound: there is no such pipeline.
-    """
-    what = f"The executions of pipeline {pipeline} cannot be read"
-    rows = aws.pages(
-        "codepipeline.ListPipelineExecutions", "pipelineExecutionSummaries", what=what, pipelineName=pipeline
-    )
-    for row in rows:
-        revisions = {one["actionName"]: one.get("revisionId", "") for one in row.get("sourceRevisions", [])}
-        trigger = row.get("trigger", {}).get("triggerType", "")
-        yield Execution(row["pipelineExecutionId"], row["status"], row["startTime"], trigger, revisions)
 
 
 def disable_inbound(aws: Aws, journal: Journal, pipeline: str, stage: str) -> None:
@@ -136,6 +121,11 @@ def disable_inbound(aws: Aws, journal: Journal, pipeline: str, stage: str) -> No
         f"The way into stage {stage} of pipeline {pipeline} cannot be closed",
     )
     aws.act(journal, act)
+
+
+def _described(aws: Aws, pipeline: str) -> dict[str, Any]:
+    what = f"Pipeline {pipeline} cannot be read ({aws.origin(pipeline)})"
+    return dict(aws.call("codepipeline.GetPipeline", what=what, name=pipeline)["pipeline"])
 
 
 def _stage(row: Mapping[str, Any]) -> Stage:

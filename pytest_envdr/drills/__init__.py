@@ -15,6 +15,9 @@ merging         the merge plan: add, replace, conflict or skip, why, and by whic
 deployments     a broken image deployed to a service, and the way back: by ECS, or by hand
 releases        what a service runs, by revision and digest, and whether there is a way back to it
 pipelines       the pipeline that ships to the service, kept out meanwhile
+routes          whether that would ship a broken revision, and could be put right afterwards
+shipping        a broken revision's way through the pipeline, and the pipeline started again
+shipment_checks what the pipeline says of it, and whether it ships it again
 rollbacks       what became of a bad deployment: seen by whom, rolled back by what
 witnesses       who noticed it, when, and how the broken tasks ended: for the report
 client          the client outside, whose answers say what an outage is

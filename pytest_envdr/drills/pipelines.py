@@ -8,7 +8,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from pytest_envdr import undo
-from pytest_envdr.aws import codepipeline
+from pytest_envdr.aws import codepipeline, codepipeline_executions
 from pytest_envdr.errors import Refused
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pytest_envdr.aws import Aws
-    from pytest_envdr.aws.codepipeline import Stage
+    from pytest_envdr.aws.codepipeline import Deploy, Stage
     from pytest_envdr.drills import Drill
     from pytest_envdr.journal import Journal
     from pytest_envdr.stack import Service
@@ -42,7 +42,7 @@ def kept_out(aws: Aws, journal: Journal, drill: Drill, row: Service, pipeline: s
         drill.note("no pipeline is named in [bad_deployment]: should one ship meanwhile, it races with the drill")
         yield
         return
-    stage = _stage_for(aws, pipeline, row)
+    stage = deploy_to(aws, pipeline, row).stage
     now = codepipeline.stages(aws, pipeline)
     closed, began = not now[stage].inbound.enabled, drill.clock.at(drill.clock.monotonic())
     _check_at_rest(pipeline, [now[stage]] if closed else list(now.values()))
@@ -60,22 +60,32 @@ def kept_out(aws: Aws, journal: Journal, drill: Drill, row: Service, pipeline: s
         try:
             _tell(aws, drill, pipeline, began)
         finally:
-            _open(aws, journal, drill)
+            open_way(aws, journal, drill)
 
 
-def _open(aws: Aws, journal: Journal, drill: Drill) -> None:
+def open_way(aws: Aws, journal: Journal, drill: Drill) -> None:
+    """Open the way that the drill has closed, if it has.
+
+    Raises:
+        UndoFailed: it stays closed.
+    """
     for entry in reversed(journal.owed()):
         if entry.act == CLOSES:
             undone = undo.reverse(aws, journal, entry)
             drill.note(f"{entry.inverse.restores}: {undone.how}")
 
 
-def _stage_for(aws: Aws, pipeline: str, row: Service) -> str:
-    """The stage that deploys to a service."""
+def deploy_to(aws: Aws, pipeline: str, row: Service) -> Deploy:
+    """The action that deploys to a service.
+
+    Raises:
+        NotFound: there is no such pipeline.
+        Refused: it deploys to others only.
+    """
     found = codepipeline.deploys(aws, pipeline)
     for one in found:
         if (one.cluster, one.service) == (row.cluster, row.name):
-            return one.stage
+            return one
     told = ", ".join(f"{one.service} in {one.cluster}" for one in found) or "no ECS service"
     raise Refused(
         f"Nothing was touched: pipeline {pipeline} does not deploy to {row.name} in {row.cluster}, but to {told}.\n"
@@ -86,7 +96,7 @@ def _stage_for(aws: Aws, pipeline: str, row: Service) -> str:
 
 def _check_at_rest(pipeline: str, stages: list[Stage]) -> None:
     for stage in stages:
-        if stage.status in codepipeline.UNDER_WAY:
+        if stage.status in codepipeline_executions.UNDER_WAY:
             raise _at_work(pipeline, stage.execution, f"is in stage {stage.name} ({stage.status})")
         if stage.waiting and stage.inbound.enabled:
             raise _at_work(pipeline, stage.waiting, f"waits for stage {stage.name}")
@@ -101,7 +111,7 @@ def _at_work(pipeline: str, execution: str, where: str) -> Refused:
 
 def _tell(aws: Aws, drill: Drill, pipeline: str, began: datetime) -> None:
     """Which executions began meanwhile: a commit of somebody's, that waits now, for example."""
-    recent = takewhile(lambda one: one.started_at >= began - SKEW, codepipeline.executions(aws, pipeline))
+    recent = takewhile(lambda one: one.started_at >= began - SKEW, codepipeline_executions.executions(aws, pipeline))
     rows = [
         (one.id, one.status, one.trigger, ", ".join(one.revisions.values()))
         for one in recent

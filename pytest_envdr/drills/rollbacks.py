@@ -57,7 +57,7 @@ def wait_until_rolled_back(aws: Aws, drill: Drill, watched: Watched) -> ServiceD
     told: list[ServiceDeployment | None] = [None]
 
     def read() -> str:
-        told[0] = now = _state(aws, watched)
+        told[0] = now = state_of(aws, watched)
         if now and now.rollback and now.rollback.started_at and drill.marked(Mark.SEEN) is None:
             _mark_seen(drill, drill.clock.reading(now.rollback.started_at), _by(now))
         return "" if now and now.ended else f"{now.status if now else 'not listed yet'}{_count(now)}"
@@ -114,14 +114,14 @@ def _seen_by_client(probe: Probe, watched: Watched) -> tuple[float, str] | None:
 
 
 def _seen_by_ecs(aws: Aws, drill: Drill, watched: Watched) -> tuple[float, str] | None:
-    state = _state(aws, watched)
+    state = state_of(aws, watched)
     began = state.rollback.started_at if state and state.rollback else None
     return (drill.clock.reading(began), _by(state)) if state and began else None
 
 
 def floor(aws: Aws, drill: Drill, watched: Watched, _: list[ecs.Task]) -> float:
     """Before the last broken task was gone and the rollback had ended, an answer proves nothing."""
-    state = _state(aws, watched)
+    state = state_of(aws, watched)
     broken = witnesses.broken_tasks(aws, watched.release.before.row, watched.revision)
     stamps = [task.execution_stopped_at or task.stopped_at for task in broken]
     if state is not None and state.rollback is not None:
@@ -132,7 +132,7 @@ def floor(aws: Aws, drill: Drill, watched: Watched, _: list[ecs.Task]) -> float:
 def check_minimum(aws: Aws, drill: Drill, watched: Watched) -> list[Finding]:
     """Whether ECS took tasks of before away while it tried the broken ones, by its own time stamps."""
     before = watched.release.before
-    state = _state(aws, watched)
+    state = state_of(aws, watched)
     if state is None or state.rollback is None or state.alarms:
         return []  # its tasks passed for good, at first or for ever: then the old ones had to go
     now = ecs.described(aws, before.row.cluster, [task.arn for task in before.tasks])
@@ -154,7 +154,7 @@ def check_minimum(aws: Aws, drill: Drill, watched: Watched) -> list[Finding]:
 
 def tell_witnesses(aws: Aws, drill: Drill, watched: Watched, probe: Probe) -> None:
     """What ECS made of it, who noticed it and when, for the report, whatever became of it."""
-    state = _state(aws, watched)
+    state = state_of(aws, watched)
     _tell(drill, watched, state)
     witnesses.tell(
         aws,
@@ -167,7 +167,8 @@ def tell_witnesses(aws: Aws, drill: Drill, watched: Watched, probe: Probe) -> No
     )
 
 
-def _state(aws: Aws, watched: Watched) -> ServiceDeployment | None:
+def state_of(aws: Aws, watched: Watched) -> ServiceDeployment | None:
+    """What ECS tells of the deployment; None where it tells of none."""
     service = watched.release.before.service
     return ecs_deployments.deployment_of(aws, service, watched.revision, since=watched.fault.at - SKEW)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_envdr import undo
-from pytest_envdr.aws import Aws, codepipeline
+from pytest_envdr.aws import Aws, codepipeline, codepipeline_executions
 from pytest_envdr.errors import NotFound
 from pytest_envdr.journal import Header, Journal
 from pytest_envdr.sandbox.control_plane import codebuild, ecs, logs, s3
@@ -59,7 +59,7 @@ def test_what_it_deploys_to(aws: Aws) -> None:
 def test_its_stages_and_executions(aws: Aws, rig: Rig) -> None:
     """Which execution is in a stage, and how; which revision it took; that it is under way."""
     until(lambda: rig.latest(SHOP, "Ask").get("token"))
-    (execution,) = codepipeline.executions(aws, SHOP)
+    (execution,) = codepipeline_executions.executions(aws, SHOP)
     stages = codepipeline.stages(aws, SHOP)
     assert list(stages) == ["Source", "Ask", "Deploy"]
     assert execution.under_way
@@ -103,6 +103,6 @@ def test_closed_by_somebody_else_meanwhile(aws: Aws, journal: Journal, rig: Rig)
 
 def test_a_pipeline_that_is_not_there(aws: Aws) -> None:
     """All reads say so."""
-    for read in (codepipeline.deploys, codepipeline.stages, lambda *of: list(codepipeline.executions(*of))):
+    for read in (codepipeline.deploys, codepipeline.stages, lambda *of: list(codepipeline_executions.executions(*of))):
         with pytest.raises(NotFound, match="nowhere"):
             read(aws, "nowhere")

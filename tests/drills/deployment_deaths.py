@@ -31,10 +31,12 @@ class Order(failover.Order):
     Attributes:
         kind: how the image is broken.
         way: "" puts back at once; else the whole drill: "circuit_breaker", or "manual".
+        via: "pipeline" where that ships the broken image; it is started again before the drill ends.
     """
 
     kind: str = "exits"
     way: str = ""
+    via: deployments.Way = ""
 
 
 def deploy(aws: Aws, journal: Journal, order: failover.Order, happened: Callable[[Happened], None]) -> None:
@@ -49,14 +51,16 @@ def deploy(aws: Aws, journal: Journal, order: failover.Order, happened: Callable
         clock=Clock(),
     )
     settle = failover.SETTLE_SECONDS
-    with deployments.deployed_badly(aws, journal, drill, kind=order.kind, settle_seconds=settle) as bad:
+    with deployments.deployed_badly(aws, journal, drill, kind=order.kind, way=order.via, settle_seconds=settle) as bad:
         if order.way == "circuit_breaker":
             bad.wait_until_rolled_back()
         elif order.way:
             bad.wait_until_seen()
             bad.roll_back()
-        if order.way:
+        if order.way and not order.via:
             bad.wait_until_recovered()
+        elif order.way:
+            bad.ship_again()
 
 
 if __name__ == "__main__":

@@ -95,13 +95,13 @@ def looked_at(stranger: Stranger, word: str) -> dict[str, Any]:
 
 @contextmanager
 def rehearsing(
-    stack_file: Path, directory: Path, kind: str, *, settle_seconds: float = 1.0
+    stack_file: Path, directory: Path, kind: str, *, way: deployments.Way = "", settle_seconds: float = 1.0
 ) -> Iterator[tuple[Exercise, Drill, BadDeployment]]:
     """A bad deployment as a library makes it, without pytest's fixtures."""
     with restored.exercising(stack_file, directory) as exercise:
         drill = exercise.drill(Charge(f"rehearsal of {kind}", SCENARIO))
         with deployments.deployed_badly(
-            exercise.aws, exercise.journal, drill, kind=kind, settle_seconds=settle_seconds
+            exercise.aws, exercise.journal, drill, kind=kind, way=way, settle_seconds=settle_seconds
         ) as bad:
             yield exercise, drill, bad
 

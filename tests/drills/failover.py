@@ -22,6 +22,7 @@ import os
 import signal
 import sys
 import threading
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -56,7 +57,7 @@ class Order:
         state: the state directory.
         service: the service's word.
         exercise: what the run is called.
-        step: the step to die at; "" for none.
+        step: the step to die at, "... #2" where it is the second such; "" for none.
         seconds: how long after the act begins to die; negative for never.
         undo: only bring back what is owed.
     """
@@ -84,6 +85,7 @@ class Steps:
 
     def __init__(self, order: Order) -> None:
         self._order = order
+        self._reached: Counter[str] = Counter()
         self.act = ""
         self.returning = False
 
@@ -92,7 +94,8 @@ class Steps:
         step = f"{moment} {act or self.act}"
         sys.stdout.write(f"{step}\n")
         sys.stdout.flush()
-        if step == self._order.step:
+        self._reached[step] += 1
+        if self._order.step in (step, f"{step} #{self._reached[step]}"):
             die()
 
     def called(self, call: Call) -> None:

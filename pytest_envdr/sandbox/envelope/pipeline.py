@@ -1,7 +1,8 @@
 """The stack's way to production: a source in S3, a build, an image in the registry, a deployment of the api.
 
 A source is a zip of the application with a buildspec.yml: `app/` as it is, or a version that is broken on purpose. The
-pipeline follows `MAIN`; an execution may be told to take `TEST`, the test branch, which holds the same at first.
+pipeline follows `MAIN`; an execution may be told to take `TEST`, the test branch, which holds the same at first. Older
+versions of that hold the application broken in each way that a build does not notice.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_envdr.sandbox.control_plane.codepipeline import history
 from pytest_envdr.sandbox.control_plane.codepipeline.execution import Location
-from pytest_envdr.sandbox.envelope.images import APP
+from pytest_envdr.sandbox.envelope.images import APP, BROKEN
 from pytest_envdr.sandbox.envelope.names import ACCOUNT, CLUSTER, IMAGE, LOWER_TAGS, PREFIX, REGISTRY, REPOSITORY
 
 if TYPE_CHECKING:
@@ -59,8 +60,9 @@ def source(changes: Mapping[str, str] | None = None) -> bytes:
     return _zip({**files, "buildspec.yml": BUILDSPEC.encode()})
 
 
-def create(account: Account) -> None:
-    """Buckets, project and pipeline, and in its history the execution that deployed what runs.
+def create(account: Account) -> dict[str, str]:
+    """Buckets, project and pipeline, and in its history the execution that deployed what runs. Gives the versions of
+    `TEST` that are broken: the tag of the image that is broken so -> version id.
 
     To be called while the stack's past is made up: otherwise the pipeline would run at once, as it does on AWS.
     """
@@ -69,6 +71,9 @@ def create(account: Account) -> None:
         account.bucket(bucket)
     s3.put_bucket_versioning(Bucket=SOURCES, VersioningConfiguration={"Status": "Enabled"})
     body = source()
+    broken = {
+        one.tag: str(s3.put_object(Bucket=SOURCES, Key=TEST, Body=source(one.changes()))["VersionId"]) for one in BROKEN
+    }
     revision, _ = (s3.put_object(Bucket=SOURCES, Key=key, Body=body)["VersionId"] for key in (MAIN, TEST))
     account.client("codebuild").create_project(**_project(account.role("build", "codebuild")))
     pipeline = _pipeline(account.role("pipeline", "codepipeline"))
@@ -79,6 +84,7 @@ def create(account: Account) -> None:
         s3.put_object(Bucket=ARTIFACTS, Key=f"{PIPELINE}/{name}/first", Body=content)
     places = {name: Location(ARTIFACTS, f"{PIPELINE}/{name}/first") for name in artifacts}
     history.record(account.world, PIPELINE, revisions={SOURCE: revision}, artifacts=places)
+    return broken
 
 
 def _project(role: str) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def build(world: World, version: str, report: Callable[[str], None], *, tenants:
     provisioner.create_alarms(account, topic)
     report("first backups")
     world.founding = True
-    pipeline.create(account)
+    broken = pipeline.create(account)
     stores.begin_backups(account)
     backups.complete(account, plan)
     stores.take_snapshot(account)
@@ -63,7 +63,13 @@ def build(world: World, version: str, report: Callable[[str], None], *, tenants:
     world.founding = False
     state.describe(account, key)
     return stack_file.render(
-        world, topic=topic, queue=oncall, balancers=balancers, version=version, tenant_count=tenants
+        world,
+        topic=topic,
+        queue=oncall,
+        balancers=balancers,
+        version=version,
+        tenant_count=tenants,
+        broken_sources=broken,
     )
 
 

@@ -25,7 +25,7 @@ from pytest_envdr.sandbox.envelope.names import (
     UNMADE_BUCKETS,
     Service,
 )
-from pytest_envdr.sandbox.envelope.pipeline import PIPELINE
+from pytest_envdr.sandbox.envelope.pipeline import PIPELINE, SOURCE, TEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,9 +102,16 @@ ROLES = {
 
 
 def render(
-    world: World, *, topic: str, queue: str, balancers: dict[str, LoadBalancer], version: str, tenant_count: int
+    world: World,
+    *,
+    topic: str,
+    queue: str,
+    balancers: dict[str, LoadBalancer],
+    version: str,
+    tenant_count: int,
+    broken_sources: Mapping[str, str],
 ) -> str:
-    """The stack file's text (TOML)."""
+    """The stack file's text (TOML); `broken_sources` as `pipeline.create` gives them."""
     head = {
         "name": "envelope-prod",
         "kind": "sandbox",
@@ -124,6 +131,10 @@ def render(
     for service in SERVICES:
         parts += _service(service, _url(service, balancers))
     parts += _data(world, tenant_count)
+    for kind, tag in BAD_IMAGES.items():
+        if tag in broken_sources:
+            revision = {"action": SOURCE, "s3_object_key": TEST, "s3_object_version_id": broken_sources[tag]}
+            parts += _table(f"bad_deployment.revisions.{kind}", revision)
     for scenario in OBJECTIVES:
         parts += _objective(world, scenario)
     parts += _table("runbooks", RUNBOOKS)
