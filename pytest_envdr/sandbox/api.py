@@ -16,6 +16,7 @@ import warnings
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
 from moto.core.exceptions import ServiceException
@@ -68,6 +69,13 @@ class Dispatcher(DomainDispatcherApplication):
         if host is not None and "amazonaws.com" in host and not known:
             raise NotImplementedError(host)
         return super().get_backend_for_host(host)
+
+    def infer_service_region_host(self, environ: dict[str, Any], path: str) -> str | None:
+        """moto's, by the signature; also by the one in a presigned URL, which moto takes for S3's."""
+        scope = parse_qs(environ.get("QUERY_STRING", "")).get("X-Amz-Credential", [""])[0].split("/")
+        if "HTTP_AUTHORIZATION" not in environ and len(scope) == 5 and scope[3] != "s3":
+            return f"{scope[3]}.{scope[2]}.amazonaws.com"
+        return super().infer_service_region_host(environ, path)
 
 
 class QuietHandler(MotoRequestHandler):

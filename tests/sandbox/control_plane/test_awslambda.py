@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import json
 import os
 import signal
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -233,6 +235,28 @@ def test_a_statement_has_a_name_of_its_own(rig: Rig) -> None:
         with pytest.raises(ClientError) as gone:
             look(FunctionName=name)
         assert code(gone) == "ResourceNotFoundException"
+
+
+def test_the_code_that_runs_can_be_fetched(rig: Rig) -> None:
+    """Where GetFunction says, as whoever wants to put it back does it, without credentials of their own."""
+    name = rig.function(BROKEN)
+    answer = rig.client("lambda").get_function(FunctionName=name)
+    with urllib.request.urlopen(answer["Code"]["Location"], timeout=60) as fetched:  # noqa: S310 (our own API)
+        package = fetched.read()
+    assert package == zipped(BROKEN)
+    digest = base64.b64encode(hashlib.sha256(package).digest()).decode()
+    assert digest == answer["Configuration"]["CodeSha256"]
+
+
+def test_an_environment_can_be_emptied(rig: Rig) -> None:
+    """What an update does not name stays; what the sandbox would only forget is answered 501."""
+    client, name = rig.client("lambda"), rig.function(Environment={"Variables": {"A": "1"}}, Description="kept")
+    answer = client.update_function_configuration(FunctionName=name, Environment={})
+    assert "Environment" not in answer
+    assert answer["Description"] == "kept"
+    with pytest.raises(ClientError) as refused:
+        client.update_function_configuration(FunctionName=name, SnapStart={"ApplyOn": "PublishedVersions"})
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
 
 
 def test_code_can_come_from_a_bucket(rig: Rig) -> None:

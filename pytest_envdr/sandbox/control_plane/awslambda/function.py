@@ -7,6 +7,7 @@ import time
 import uuid
 import zipfile
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from moto.awslambda.models import LambdaFunction, lambda_backends
@@ -20,7 +21,6 @@ from pytest_envdr.sandbox.control_plane.awslambda.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from pytest_envdr.sandbox.world import World
 
@@ -28,6 +28,15 @@ LATEST = "$LATEST"
 RUNTIME = "python3"
 UNSUPPORTED = ("Layers", "FileSystemConfigs", "ImageConfig", "CapacityProviderConfig", "DurableConfig", "TenancyConfig")
 """What a function may have on AWS, and here a request for it is answered 501."""
+UPDATED = frozenset(
+    {
+        *("DeadLetterConfig", "Description", "Environment", "EphemeralStorage", "FunctionName", "Handler", "KMSKeyArn"),
+        *("Layers", "MemorySize", "RevisionId", "Role", "Runtime", "Timeout", "TracingConfig", "VpcConfig"),
+    }
+)
+"""What of UpdateFunctionConfiguration is heeded; the rest is answered 501."""
+SNAPSHOTS = "/snapshots/"
+"""The path under which a function's code can be fetched."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +121,7 @@ class SandboxFunction(LambdaFunction):
         require_supported(spec)
         super().__init__(account, spec, region, LATEST)
         require_zip(self.code_bytes)
-        self._speed = world.speed
+        self._speed, self._endpoint = world.speed, world.endpoint
         self.life = Life(time.monotonic() + world.scaled(delays.CREATION_SECONDS))
         self.life.dead_letter = spec.get("DeadLetterConfig", {}).get("TargetArn", "")
 
@@ -202,8 +211,12 @@ class SandboxFunction(LambdaFunction):
 
     @override
     def get_code(self) -> dict[str, Any]:
-        """GetFunction's answer. A reserved concurrency of 0 is one (moto leaves it out)."""
+        """GetFunction's answer: the code can be fetched where it says, as with AWS's presigned URL. A reserved
+        concurrency of 0 is one (moto leaves it out)."""
         shown = super().get_code()
+        scope = f"sandbox/{datetime.now(UTC):%Y%m%d}/{self.region}/lambda/aws4_request"
+        path = f"{SNAPSHOTS}{self.region}/{self.function_name}/{self.version}"
+        shown["Code"] = {"RepositoryType": "S3", "Location": f"{self._endpoint}{path}?X-Amz-Credential={scope}"}
         if self.reserved_concurrency is not None:
             shown["Concurrency"] = {"ReservedConcurrentExecutions": self.reserved_concurrency}
         return shown
@@ -212,10 +225,18 @@ class SandboxFunction(LambdaFunction):
     def update_configuration(self, config_updates: dict[str, Any]) -> dict[str, Any]:
         """UpdateFunctionConfiguration."""
         require_supported(config_updates)
+        if unknown := config_updates.keys() - UPDATED:
+            raise NotImplementedError(f"UpdateFunctionConfiguration with {', '.join(sorted(unknown))}")
         self.begin_update()
-        if "DeadLetterConfig" in config_updates:
-            self.life.dead_letter = config_updates["DeadLetterConfig"].get("TargetArn", "")
-        return super().update_configuration(config_updates)
+        wanted = dict(config_updates)
+        if "DeadLetterConfig" in wanted:
+            self.life.dead_letter = wanted["DeadLetterConfig"].get("TargetArn", "")
+        if "Environment" in wanted:
+            wanted["Environment"] = {"Variables": {}, **wanted["Environment"]}
+        self.tracing_config = wanted.get("TracingConfig", self.tracing_config)
+        self.ephemeral_storage = wanted.get("EphemeralStorage", {}).get("Size", self.ephemeral_storage)
+        self.kms_key_arn = wanted.get("KMSKeyArn", self.kms_key_arn)
+        return super().update_configuration(wanted)
 
 
 def require_supported(spec: Mapping[str, Any]) -> None:

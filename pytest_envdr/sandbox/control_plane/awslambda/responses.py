@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote
 from uuid import uuid4
 
 from moto.awslambda.models import lambda_backends
@@ -15,7 +16,7 @@ from pytest_envdr.sandbox.control_plane.awslambda.errors import (
     ResourceConflictException,
 )
 from pytest_envdr.sandbox.control_plane.awslambda.execution import Execution
-from pytest_envdr.sandbox.control_plane.awslambda.function import LATEST
+from pytest_envdr.sandbox.control_plane.awslambda.function import LATEST, SNAPSHOTS
 from pytest_envdr.sandbox.control_plane.extension import backend_lock
 
 if TYPE_CHECKING:
@@ -47,10 +48,16 @@ class SandboxLambdaResponse(LambdaResponse):
         """Answer, alone; but who invokes a function waits for it, and nobody else does."""
         if self._get_action() not in {"Invoke", "InvokeAsync"}:
             with backend_lock:
-                return super().call_action()
+                return self._snapshot() if self.path.startswith(SNAPSHOTS) else super().call_action()
         status, headers, body = super().call_action()
         # The request's id is the function's to see, too; moto gives each answer one of its own.
         return status, {**headers, REQUEST_ID: self._request}, body
+
+    def _snapshot(self) -> Answer:
+        """A function's code, from the URL that GetFunction gave."""
+        region, name, version = unquote(self.path).removeprefix(SNAPSHOTS).split("/")
+        functions = cast("SandboxLambda", lambda_backends[self.current_account][region])
+        return 200, {"content-type": "application/zip"}, functions.function(name, version).code_bytes
 
     def invoke(self) -> Answer:
         """Invoke."""
