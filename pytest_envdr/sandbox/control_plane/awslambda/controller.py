@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from pytest_envdr.sandbox.control_plane.calling import Caller
     from pytest_envdr.sandbox.world import World
 
-THREADS = 4
+THREADS = 8
 """How many asynchronous events are worked on at once; on AWS it is the concurrency."""
+COURIERS = 2
+"""Threads of their own for what has ended, so that it does not wait behind functions that take their time."""
 
 log = logging.getLogger("envdr.sandbox")
 
@@ -38,6 +40,7 @@ class LambdaController:
         self._world, self._backend, self._caller = world, backend, caller
         self._courier = Courier(world, caller)
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="lambda")
+        self._couriers = ThreadPoolExecutor(COURIERS, thread_name_prefix="lambda-courier")
 
     def step(self) -> None:
         """Look at the events that are due."""
@@ -50,20 +53,21 @@ class LambdaController:
     def close(self) -> None:
         """Kill what runs; its processes are gone when this returns."""
         self._backend.stopping.set()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for pool in (self._pool, self._couriers):
+            pool.shutdown(wait=True, cancel_futures=True)
         self._caller.close()
 
     def _look(self, event: Event) -> None:
-        function = event.function
-        name = function.function_name
-        config = function.life.configs.get(event.qualifier)
+        name = event.function.function_name
         try:
             latest = self._backend.function(name)
-            limit = concurrency.limit_hit(self._backend.functions, function)
+            event.function = function = self._backend.function(name, event.qualifier)
         except (ServiceException, HTTPException):  # it was deleted meanwhile
             self._backend.waiting.remove(event)
             metrics.publish(self._world, name, AsyncEventsDropped=1)
             return
+        config = function.life.configs.get(event.qualifier)
+        limit = concurrency.limit_hit(self._backend.functions, function)
         if latest.reserved_concurrency == 0:
             self._end(event, config, ZERO)
         elif event.is_too_old(config, self._world.speed):
@@ -91,11 +95,14 @@ class LambdaController:
             with backend_lock:
                 self._backend.waiting.append(event)
         else:
-            self._courier.hand_on(event, config, condition)
+            self._hand_on(event, config, condition)
 
     def _end(self, event: Event, config: InvokeConfig | None, condition: str) -> None:
         self._backend.waiting.remove(event)
-        self._pool.submit(self._courier.hand_on, event, config, condition).add_done_callback(_report)
+        self._hand_on(event, config, condition)
+
+    def _hand_on(self, event: Event, config: InvokeConfig | None, condition: str) -> None:
+        self._couriers.submit(self._courier.hand_on, event, config, condition).add_done_callback(_report)
 
 
 def _report(done: Future[None]) -> None:

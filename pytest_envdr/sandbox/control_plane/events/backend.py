@@ -91,6 +91,8 @@ class SandboxEvents(EventsBackend):
             if before is not None and before.state != (settings.get("state") or ENABLED):
                 self._changes(before)
             rule = super().put_rule(name, *args, **settings)
+            if before is None:
+                self._until.pop(rule.arn, None)
             # What moto's own services announce, such as S3, they give to each rule.
             rule.send_to_targets = partial(self._announced, rule)  # type: ignore[method-assign]
             return rule

@@ -58,12 +58,13 @@ class EventsController:
         self._caller.close()
 
     def _deliver(self, delivery: Delivery) -> None:
+        self._count(delivery, "InvocationAttempts", *(["RetryInvocationAttempts"] if delivery.tries else []))
         try:
             self._targets.deliver(delivery)
         except Undeliverable as problem:
             self._failed(delivery, problem)
         else:
-            self._count(delivery, "Invocations")
+            self._count(delivery, "Invocations", "SuccessfulInvocationAttempts")
 
     def _failed(self, delivery: Delivery, problem: Undeliverable) -> None:
         exhausted = delivery.failed(problem, self._world.speed)
