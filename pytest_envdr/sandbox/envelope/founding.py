@@ -115,9 +115,10 @@ def _instance(row: Mapping[str, Any], version: int) -> dict[str, Any]:
     change = row["change"]
     index = {"index_key": row["index"]} if "index" in row else {}
     sensitive = change["after_sensitive"] or {}
+    unknown = [name for name, value in change["after_unknown"].items() if value is True]
     return index | {
         "schema_version": version,
-        "attributes": change["after"],
+        "attributes": change["after"] | {name: change["before"][name] for name in unknown},
         "sensitive_attributes": [
             [{"type": "get_attr", "value": name}] for name, is_so in sensitive.items() if is_so is True
         ],

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_envdr.sandbox.envelope import pipeline, stores
+from pytest_envdr.sandbox.envelope import pipeline, provisioner, stores
 from pytest_envdr.sandbox.envelope.names import (
     BACKUP_ROLE,
+    BUS,
     CACHE,
     CLUSTER,
     DATABASE,
@@ -16,13 +17,18 @@ from pytest_envdr.sandbox.envelope.names import (
     ONCALL,
     PLAN,
     PREFIX,
+    PROVISIONER,
     PUBLIC,
     REPOSITORY,
     SECRET,
     SERVICES,
     STATE_BUCKET,
     STATE_LOCKS,
+    TENANT_ARCHIVE,
+    TENANT_RULE,
     TOPIC,
+    UNDELIVERED_TENANTS,
+    UNMADE_BUCKETS,
     VAULT,
 )
 
@@ -38,7 +44,18 @@ def ids(account: Account) -> dict[str, str]:
     """The id of every seeded resource, by its address in the modules."""
     return dict(
         row
-        for part in (_network, _balancers, _services, _data, _jobs, _storage, _monitoring, _backup, _delivery)
+        for part in (
+            _network,
+            _balancers,
+            _services,
+            _data,
+            _jobs,
+            _storage,
+            _monitoring,
+            _backup,
+            _provisioner,
+            _delivery,
+        )
         for row in part(account)
     )
 
@@ -145,6 +162,25 @@ def _backup(account: Account) -> Iterator[tuple[str, str]]:
     for row in backup.list_backup_selections(BackupPlanId=plan)["BackupSelectionsList"]:
         key = f'this["{row["SelectionName"]}"]'
         yield f"module.backup.aws_backup_selection.{key}", f"{plan}|{row['SelectionId']}"
+
+
+def _provisioner(account: Account) -> Iterator[tuple[str, str]]:
+    unmade, undelivered = _queue(account, UNMADE_BUCKETS), _queue(account, UNDELIVERED_TENANTS)
+    rule, target = f"{BUS}/{TENANT_RULE}", provisioner.TARGET
+    yield "module.provisioner.aws_cloudwatch_event_bus.this", BUS
+    yield "module.provisioner.aws_cloudwatch_event_archive.tenants", TENANT_ARCHIVE
+    yield "module.provisioner.aws_cloudwatch_event_rule.created", rule
+    yield "module.provisioner.aws_cloudwatch_event_target.provisioner", f"{rule}/{target}"
+    yield "module.provisioner.aws_lambda_function.this", PROVISIONER
+    yield "module.provisioner.aws_lambda_permission.created", f"{PROVISIONER}/{provisioner.STATEMENT}"
+    yield "module.provisioner.aws_cloudwatch_log_group.this", provisioner.LOG_GROUP
+    yield "module.provisioner.aws_sqs_queue.unmade", unmade
+    yield "module.provisioner.aws_sqs_queue.undelivered", undelivered
+    yield "module.provisioner.aws_sqs_queue_policy.undelivered", undelivered
+    yield "module.provisioner.aws_iam_role.this[0]", PROVISIONER
+    yield "module.provisioner.aws_iam_role_policy.this[0]", f"{PROVISIONER}:{PROVISIONER}"
+    for alarm in provisioner.ALARMS:
+        yield f'module.provisioner.aws_cloudwatch_metric_alarm.failures["{alarm}"]', alarm
 
 
 def _delivery(account: Account) -> Iterator[tuple[str, str]]:

@@ -16,7 +16,10 @@ from pytest_envdr.sandbox.envelope.buckets import tenant_bucket_configuration
 from pytest_envdr.sandbox.envelope.functions import tenant_provisioner
 from pytest_envdr.sandbox.envelope.names import (
     BUS,
+    MANAGED,
+    MESSAGE_BYTES,
     PROVISIONER,
+    TAGS,
     TENANT_ARCHIVE,
     TENANT_BUCKET_PREFIX,
     TENANT_RULE,
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 
 SOURCE, DETAIL_TYPE = "envelope", "tenant.created"
 MODULE = "tenant_provisioner"
+RUNTIME = "python3.8"
+"""The newest that the Terraform provider of the stack's modules knows. What runs it is this machine's Python."""
 LOG_GROUP = f"/aws/lambda/{PROVISIONER}"
 TARGET, STATEMENT = "provisioner", "tenant-created"
 """The rule's target, and the statement in the function's policy that lets the rule in."""
@@ -65,7 +70,7 @@ def create(account: Account) -> None:
     rule = f"arn:aws:events:{account.world.region}:{account.world.account}:rule/{BUS}/{TENANT_RULE}"
     unmade = _queue(account, UNMADE_BUCKETS, {})
     undelivered = _queue(account, UNDELIVERED_TENANTS, _only_from(account, UNDELIVERED_TENANTS, rule))
-    account.client("logs").create_log_group(logGroupName=LOG_GROUP)
+    account.client("logs").create_log_group(logGroupName=LOG_GROUP, tags=MANAGED)
     function = _function(account, unmade, rule)
     _rule(account, function, undelivered)
 
@@ -88,26 +93,27 @@ def create_alarms(account: Account, topic: str) -> None:
             ComparisonOperator="GreaterThanOrEqualToThreshold",
             Threshold=1,
             TreatMissingData="notBreaching",
+            Tags=TAGS,
         )
 
 
 def _function(account: Account, unmade: str, rule: str) -> str:
     """The function's ARN. Its reserved concurrency and event invoke configuration are AWS's: there are none."""
-    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    iam = account.client("iam")
-    role = iam.create_role(RoleName=PROVISIONER, AssumeRolePolicyDocument=_document(trust))["Role"]["Arn"]
-    iam.put_role_policy(RoleName=PROVISIONER, PolicyName=PROVISIONER, PolicyDocument=_document(*_may(unmade)))
+    role = account.role("tenant-provisioner", "lambda")
+    may = _document(*_may(account))
+    account.client("iam").put_role_policy(RoleName=PROVISIONER, PolicyName=PROVISIONER, PolicyDocument=may)
     client = account.client("lambda")
     function = client.create_function(
         FunctionName=PROVISIONER,
         Description="Makes a new tenant's bucket",
-        Runtime="python3.12",
+        Runtime=RUNTIME,
         Role=role,
         Handler=f"{MODULE}.handler",
         Code={"ZipFile": package()},
         Timeout=SECONDS,
         MemorySize=MEBIBYTES,
         DeadLetterConfig={"TargetArn": unmade},
+        Tags=MANAGED,
     )["FunctionArn"]
     client.add_permission(
         FunctionName=PROVISIONER,
@@ -121,18 +127,23 @@ def _function(account: Account, unmade: str, rule: str) -> str:
 
 def _rule(account: Account, function: str, undelivered: str) -> None:
     events = account.client("events")
-    bus = events.create_event_bus(Name=BUS)["EventBusArn"]
-    pattern = json.dumps({"source": [SOURCE], "detail-type": [DETAIL_TYPE]})
+    bus = events.create_event_bus(Name=BUS, Tags=TAGS)["EventBusArn"]
+    # As Terraform writes it: an archive's pattern is compared as a text.
+    pattern = json.dumps({"detail-type": [DETAIL_TYPE], "source": [SOURCE]}, separators=(",", ":"))
     events.create_archive(ArchiveName=TENANT_ARCHIVE, EventSourceArn=bus, EventPattern=pattern, RetentionDays=90)
-    events.put_rule(Name=TENANT_RULE, EventBusName=BUS, EventPattern=pattern, State="ENABLED")
+    events.put_rule(Name=TENANT_RULE, EventBusName=BUS, EventPattern=pattern, State="ENABLED", Tags=TAGS)
     target = {"Id": TARGET, "Arn": function, "DeadLetterConfig": {"Arn": undelivered}}
     events.put_targets(Rule=TENANT_RULE, EventBusName=BUS, Targets=[target])
 
 
 def _queue(account: Account, name: str, policy: dict[str, str]) -> str:
     """The queue's ARN."""
-    attributes = {"MessageRetentionPeriod": str(RETENTION_SECONDS), **policy}
-    account.client("sqs").create_queue(QueueName=name, Attributes=attributes)
+    attributes = {
+        "MessageRetentionPeriod": str(RETENTION_SECONDS),
+        "MaximumMessageSize": MESSAGE_BYTES,
+        **policy,
+    }
+    account.client("sqs").create_queue(QueueName=name, Attributes=attributes, tags=MANAGED)
     return _queue_arn(account, name)
 
 
@@ -151,11 +162,12 @@ def _only_from(account: Account, name: str, rule: str) -> dict[str, str]:
     return {"Policy": _document(statement)}
 
 
-def _may(unmade: str) -> list[dict[str, Any]]:
+def _may(account: Account) -> list[dict[str, Any]]:
     """What the function's role is allowed."""
     buckets = ["s3:CreateBucket", "s3:ListBucket", "s3:Get*Configuration", "s3:GetBucket*", "s3:PutBucket*"]
     settings = ["s3:PutEncryptionConfiguration", "s3:PutLifecycleConfiguration"]
     logs = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    unmade = f"arn:aws:sqs:*:{account.world.account}:{UNMADE_BUCKETS}"
     return [
         {"Effect": "Allow", "Action": buckets + settings, "Resource": f"arn:aws:s3:::{TENANT_BUCKET_PREFIX}*"},
         {"Effect": "Allow", "Action": logs, "Resource": f"arn:aws:logs:*:*:log-group:{LOG_GROUP}:*"},

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_envdr.sandbox.control_plane.elasticache.parameters import family
-from pytest_envdr.sandbox.envelope import founding, queue, services, stores
+from pytest_envdr.sandbox.envelope import founding, provisioner, queue, services, stores
 from pytest_envdr.sandbox.envelope.names import IMAGE, LISTENER_PORT, PLAN, STATE_BUCKET, STATE_KEY, STATE_LOCKS, TAGS
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_envdr.sandbox.world import World
 
 MODULES = Path(__file__).with_name("terraform")
-VARIABLES = "prod.tfvars.json"
+VARIABLES, PACKAGE = "prod.tfvars.json", "tenant-provisioner.zip"
 OLD_VERSIONS_DAYS = 90
 """How long a version lives on that another one replaced: longer than from one exercise to the next."""
 
@@ -55,6 +55,7 @@ def describe(account: Account, app_key: str) -> None:
     """Lay the modules out with the variables of this stack, and have its state made when it is first asked for."""
     directory = _directory(account.world)
     shutil.copytree(MODULES, directory)
+    (directory / PACKAGE).write_bytes(provisioner.package())
     (directory / VARIABLES).write_text(json.dumps(_variables(account, app_key), indent=2))
     account.world.bucket_contents[STATE_BUCKET] = partial(founding.found, account)
 
@@ -99,6 +100,7 @@ def _variables(account: Account, app_key: str) -> dict[str, Any]:
         "jobs_visibility_seconds": queue.times(world).retry_after if world.queue == "sqs" else 0,
         "database_family": stores.database_family(),
         "cache_family": family(),
+        "provisioner_package": str(_directory(world) / PACKAGE),
         "backup_hour": int(rule["ScheduleExpression"].split()[1]),
         "state_bucket": STATE_BUCKET,
         "lock_table": STATE_LOCKS if world.terraform_lock == "table" else "",

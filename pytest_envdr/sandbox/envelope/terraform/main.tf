@@ -86,3 +86,13 @@ module "delivery" {
   cluster   = module.compute.cluster
   service   = module.compute.services["api"]
 }
+
+module "provisioner" {
+  source = "./provisioner"
+
+  account = var.account
+  prefix  = var.prefix
+  globals = var.globals
+  package = var.provisioner_package
+  topic   = module.monitoring.topic
+}

@@ -123,3 +123,8 @@ variable "lock_table" {
   type        = string
   default     = ""
 }
+
+variable "provisioner_package" {
+  description = "The zip file with the function that makes a tenant's bucket."
+  type        = string
+}
