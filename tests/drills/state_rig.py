@@ -7,11 +7,13 @@ import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_envdr.aws import Aws
 from pytest_envdr.drills import Drill, control_plane
 from pytest_envdr.journal import Header, Inverse, Journal
+from pytest_envdr.sandbox import envelope
 from pytest_envdr.sandbox.control_plane import s3
 from pytest_envdr.stack import Objective, Stack
 from pytest_envdr.terraform import Terraform
@@ -21,10 +23,11 @@ from tests.sandbox.control_plane.served import ACCOUNT, Served, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from pytest_envdr.drills.control_plane import LostState
 
+PROVIDERS = Path(envelope.__file__).parent / "terraform" / ".terraform.lock.hcl"
+"""The AWS provider's version and hashes, as the embedded stack's own modules have them."""
 KEY = "prod/terraform.tfstate"
 TABLE = "terraform-locks"
 OBJECTIVE = Objective(rto_seconds=120, rpo_seconds=0)
@@ -158,10 +161,10 @@ class Rig:
             terraform.init()
             terraform.apply(journal, terraform.plan(), inverse=Inverse.healed("a test's own"))
 
-    def values(self, size: int) -> Path:
+    def values(self, size: int, **more: Any) -> Path:
         """A variables file."""
         path = self.directory / f"values-{next(_numbers)}.tfvars.json"
-        path.write_text(json.dumps({"size": size}))
+        path.write_text(json.dumps({"size": size, **more}))
         return path
 
     def founded(self, *, size: int = 2, module: str = "", **how: Any) -> Stack:
@@ -169,7 +172,21 @@ class Rig:
         row: dict[str, Any] = {"variables": [str(self.values(size))]}
         if module:
             row["directory"] = str(written(self.directory / f"module-{next(_numbers)}", module))
-        stack = self.stack(self.bucket(), terraform=row, **how)
+        return self.applied(self.stack(self.bucket(), terraform=row, **how), size=size)
+
+    def founded_on_aws(self, module: str) -> Stack:
+        """The same with the real AWS provider; the module's variables are `size`, `endpoint` and `region`."""
+        where = {"endpoint": self.served.world.endpoint, "region": self.served.world.region}
+        directory = self.directory / f"module-{next(_numbers)}"
+        row = {
+            "directory": str(written(directory, module, providers=PROVIDERS.read_text())),
+            "variables": [str(self.values(2, **where))],
+            "providers": "wheel",
+        }
+        return self.applied(self.stack(self.bucket(), terraform=row), size=2)
+
+    def applied(self, stack: Stack, *, size: int) -> Stack:
+        """Twice, the first time smaller."""
         self.apply(stack, size=size - 1)
         self.apply(stack)
         return stack
