@@ -144,6 +144,22 @@ def perform(aws: Aws, arguments: Mapping[str, Any]) -> None:
     _opened(aws, arguments).destroy(aws.journal, *targets, UNREAD, lock_seconds=LOCK_SECONDS)
 
 
+def check_unneeded(entry: Entry, owed: Sequence[Entry]) -> None:
+    """Refuse to take a state away by which something is still to be destroyed.
+
+    Raises:
+        UndoFailed: says what.
+    """
+    if entry.act != BEGIN:
+        return
+    work = entry.inverse.arguments["work"]
+    for other in owed:
+        if other.inverse.operation == DESTROY and other.inverse.arguments["work"] == work:
+            raise UndoFailed(
+                f"the state is kept: {other.inverse.restores} is still owed, and only this state brings it"
+            )
+
+
 def forget(entries: Sequence[Entry]) -> None:
     """Take away the working directories of builds that are undone, or whose sandbox has ended."""
     for entry in entries:

@@ -290,9 +290,8 @@ class Login(Row):
 
 
 class DnsRecord(Row):
-    """A DNS name of the stack, and which service's (key of `services`) load balancer it stands for."""
+    """A DNS record of the stack: which service's (key of `services`) load balancer it leads to."""
 
-    name: str
     service: str
     type: str = "CNAME"
     ttl_seconds: int = 60
@@ -314,7 +313,7 @@ class Secondary(Row):
         certificates: hosts that need a certificate there.
         experiment_role: what FIS acts as when it cuts the Region off.
         login: a tenant's user.
-        records: the DNS records that would be changed.
+        records: the DNS records that would be changed, by their name.
         pages: service (key of `services`) to a page that must answer 200 there.
     """
 
@@ -332,5 +331,5 @@ class Secondary(Row):
     certificates: tuple[str, ...] = ()
     experiment_role: str = ""
     login: Login
-    records: tuple[DnsRecord, ...] = ()
+    records: dict[str, DnsRecord] = {}
     pages: dict[str, str] = {}

@@ -60,6 +60,7 @@ def reverse(
         UndoFailed: it is not back; the entry stays owed.
     """
     swaps.check_unneeded(entry, journal.owed())
+    builds.check_unneeded(entry, journal.owed())
     _let_arrive(entry)
     aws = aws.elsewhere(entry.inverse.region or entry.header.region)
     operation = entry.inverse.operation or ""

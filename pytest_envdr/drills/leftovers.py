@@ -29,7 +29,6 @@ class Listing(NamedTuple):
 
 
 LISTINGS = (
-    Listing("cluster", "ecs.ListClusters", "clusterArns", ""),
     Listing("task definition", "ecs.ListTaskDefinitions", "taskDefinitionArns", ""),
     Listing("load balancer", "elbv2.DescribeLoadBalancers", "LoadBalancers", "LoadBalancerName"),
     Listing("target group", "elbv2.DescribeTargetGroups", "TargetGroups", "TargetGroupName"),
@@ -67,6 +66,10 @@ ARGUMENTS = {
 }
 
 
+SHOWN_INACTIVE = ":ecs:"
+"""Whose ARNs AWS goes on to list, with their tags, when they are inactive: they are looked for by name."""
+
+
 def in_region(aws: Aws, *, prefixes: Iterable[str], kept: Iterable[str] = ()) -> list[str]:
     """What a Region has whose name begins in one of these ways, or that is a VPC so named: "cluster envelope-prod".
 
@@ -76,7 +79,7 @@ def in_region(aws: Aws, *, prefixes: Iterable[str], kept: Iterable[str] = ()) ->
         kept: what belongs there, by name.
     """
     found = [one for listing in LISTINGS for one in _named(aws, listing, tuple(prefixes), frozenset(kept))]
-    return sorted({*found, *_vpcs(aws, tuple(prefixes))})
+    return sorted({*found, *_clusters(aws, tuple(prefixes)), *_vpcs(aws, tuple(prefixes))})
 
 
 def in_account(aws: Aws, *, prefixes: Iterable[str] = ("",)) -> frozenset[str]:
@@ -92,12 +95,12 @@ def tagged(aws: Aws) -> list[str]:
         what=f"What is tagged {TAG} in {aws.stack.region} cannot be listed",
         TagFilters=[{"Key": TAG}],
     )
-    return sorted(str(row["ResourceARN"]) for row in rows)
+    return sorted(arn for row in rows if SHOWN_INACTIVE not in (arn := str(row["ResourceARN"])))
 
 
 def tagged_by(aws: Aws, exercise: str) -> list[str]:
     """The ARNs of what an exercise has tagged in the Region."""
-    return resourcegroupstaggingapi.tagged(aws, TAG, exercise)
+    return [arn for arn in resourcegroupstaggingapi.tagged(aws, TAG, exercise) if SHOWN_INACTIVE not in arn]
 
 
 def _named(aws: Aws, listing: Listing, prefixes: tuple[str, ...], kept: frozenset[str]) -> Iterator[str]:
@@ -114,6 +117,16 @@ def _rows(aws: Aws, listing: Listing) -> Iterator[dict[str, str]]:
     what = f"What there is of {listing.what}s in {aws.stack.region} cannot be listed"
     arguments = ARGUMENTS.get(listing.operation, {})
     yield from aws.pages(listing.operation, listing.key, what=what, **arguments)
+
+
+def _clusters(aws: Aws, prefixes: tuple[str, ...]) -> Iterator[str]:
+    """Those that are not inactive, as deleted ones are for a while."""
+    what = f"The clusters of {aws.stack.region} cannot be listed"
+    arns = list(aws.pages("ecs.ListClusters", "clusterArns", what=what))
+    rows = aws.call("ecs.DescribeClusters", what=what, clusters=arns)["clusters"] if arns else []
+    for row in rows:
+        if row["status"] != "INACTIVE" and row["clusterName"].startswith(prefixes):
+            yield f"cluster {row['clusterName']}"
 
 
 def _vpcs(aws: Aws, prefixes: tuple[str, ...]) -> Iterator[str]:

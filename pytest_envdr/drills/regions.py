@@ -55,6 +55,7 @@ OWN_PREFIX = "envdr-"
 class Cutover:
     """A DNS record as it would be changed; it is not."""
 
+    name: str
     record: DnsRecord
     before: str
     after: str
@@ -321,14 +322,14 @@ def _cutover_records(there: Aws, drill: Drill, held: Held) -> list[Cutover]:
     """What would be changed to send users there; nothing is."""
     balancers = dependencies.balancers(there)
     found = [
-        Cutover(record, held.balancers.get(record.service, ""), balancers[record.service].host)
-        for record in held.row.records
+        Cutover(name, record, held.balancers.get(record.service, ""), balancers[record.service].host)
+        for name, record in held.row.records.items()
         if record.service in balancers
     ]
     drill.table(
         "Ready for DNS cutover",
         ("record", "type", "TTL, s", "leads to now", "would lead to"),
-        [(one.record.name, one.record.type, one.record.ttl_seconds, one.before, one.after) for one in found],
+        [(one.name, one.record.type, one.record.ttl_seconds, one.before, one.after) for one in found],
         caption="No record was changed. Users follow within the TTL, and as long as their resolvers keep answers.",
     )
     return found

@@ -103,13 +103,14 @@ def _open(options: Options, networks: Networks, directory: Path, parts: ExitStac
     world = World(ACCOUNT, REGION, options.speed, directory, networks[0], door.endpoint, cache=cache)
     world.contents[DATABASE] = database.content(options.tenants)
     world.queue, world.terraform_lock = options.queue, options.terraform_lock
-    loop = ControlLoop(_controllers(world, world.elsewhere(STANDBY_REGION, networks[1])))
+    standby = world.elsewhere(STANDBY_REGION, networks[1])
+    loop = ControlLoop(_controllers(world, standby))
     parts.callback(loop.close)
     parts.callback(door.close)
     door.start()
     loop.start()
     _say("progress", f"API at {world.endpoint}")
-    text = seed.build(world, _version(), lambda step: _say("progress", step), tenants=options.tenants)
+    text = seed.build(world, standby, _version(), lambda step: _say("progress", step), tenants=options.tenants)
     stack_file = directory / "stack.toml"
     stack_file.write_text(text)
     return stack_file

@@ -52,6 +52,16 @@ class SandboxSecretsManager(SecretsManagerBackend):
                     replica.config["KmsKeyId"] = keys[replica.region]
             return secret.arn, [replica.config for replica in secret.replicas]
 
+    @override
+    def get_resource_policy(self, secret_id: str) -> str:
+        """GetResourcePolicy, of a replica as well: it has its primary's, and only writing is the primary's alone."""
+        with backend_lock:
+            replica = self.secrets.get(secret_id)
+            if not isinstance(replica, ReplicaSecret):
+                return super().get_resource_policy(secret_id)
+            policy = {} if replica.source.policy is None else {"ResourcePolicy": replica.source.policy}
+            return json.dumps({"ARN": replica.arn, "Name": replica.name} | policy)
+
     def stop_replication_to_replica(self, secret_id: str) -> str:
         """StopReplicationToReplica, asked of the replica's Region; the ARN, which stays.
 

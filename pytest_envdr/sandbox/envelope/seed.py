@@ -13,6 +13,7 @@ from pytest_envdr.sandbox.envelope import (
     pipeline,
     provisioner,
     queue,
+    secondary,
     services,
     stack_file,
     standby,
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from pytest_envdr.sandbox.world import World
 
 
-def build(world: World, version: str, report: Callable[[str], None], *, tenants: int) -> str:
-    """Build the stack and wait until it stands; the text of its stack file."""
+def build(world: World, away: World, version: str, report: Callable[[str], None], *, tenants: int) -> str:
+    """Build the stack and wait until it stands; the text of its stack file. `away` is the standby Region's world."""
     account = Account(world)
     standby.replicate_images(account)
     images.create(account)
@@ -45,6 +46,7 @@ def build(world: World, version: str, report: Callable[[str], None], *, tenants:
     buckets.create(account, tenants)
     plan = backups.create(account)
     state.create(account)
+    secondary.create(account)
     report("services")
     key = services.new_app_key()
     services.create_services(account, net, places, balancers, key)
@@ -62,6 +64,7 @@ def build(world: World, version: str, report: Callable[[str], None], *, tenants:
     standby.replicate_backups(account, copies_key)
     world.founding = False
     state.describe(account, key)
+    secondary.describe(account, away, key)
     return stack_file.render(
         world,
         topic=topic,

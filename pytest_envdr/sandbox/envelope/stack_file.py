@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from pytest_envdr.sandbox.envelope import images, provisioner, queue, state
+from pytest_envdr.sandbox.envelope import images, provisioner, queue, secondary, state
 from pytest_envdr.sandbox.envelope.database import tenants
 from pytest_envdr.sandbox.envelope.names import (
     BUS,
@@ -168,6 +168,7 @@ def _data(world: World, count: int) -> list[str]:
         *_table("provisioner", _provisioner()),
         *_table("queue", _queue(world)),
         *_table("terraform", state.row(world)),
+        *(line for name, rows in secondary.tables(world, count).items() for line in _table(name, rows)),
         *_table("drill_tenant", {"slug": tenants(count)[-1].slug, "page": "/t/{slug}/orders", "identity": IDENTITY}),
     ]
 

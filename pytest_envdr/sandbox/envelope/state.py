@@ -53,19 +53,19 @@ def create(account: Account) -> None:
 
 def describe(account: Account, app_key: str) -> None:
     """Lay the modules out with the variables of this stack, and have its state made when it is first asked for."""
-    directory = _directory(account.world)
-    shutil.copytree(MODULES, directory)
-    (directory / PACKAGE).write_bytes(provisioner.package())
-    (directory / VARIABLES).write_text(json.dumps(_variables(account, app_key), indent=2))
+    place = directory(account.world)
+    shutil.copytree(MODULES, place)
+    (place / PACKAGE).write_bytes(provisioner.package())
+    (place / VARIABLES).write_text(json.dumps(variables(account, app_key), indent=2))
     account.world.bucket_contents[STATE_BUCKET] = partial(founding.found, account)
 
 
 def row(world: World) -> dict[str, object]:
     """The stack file's `[terraform]`."""
-    directory = _directory(world)
+    place = directory(world)
     values: dict[str, object] = {
-        "directory": str(directory),
-        "variables": [str(directory / VARIABLES)],
+        "directory": str(place),
+        "variables": [str(place / VARIABLES)],
         "providers": "wheel",
         "bucket": STATE_BUCKET,
         "key": STATE_KEY,
@@ -74,11 +74,12 @@ def row(world: World) -> dict[str, object]:
     return values | ({"lock_table": STATE_LOCKS} if world.terraform_lock == "table" else {})
 
 
-def _directory(world: World) -> Path:
+def directory(world: World) -> Path:
+    """Where the modules and their variables are."""
     return world.directory / "terraform"
 
 
-def _variables(account: Account, app_key: str) -> dict[str, Any]:
+def variables(account: Account, app_key: str) -> dict[str, Any]:
     """What the modules cannot know of this sandbox."""
     world = account.world
     (plan,) = (
@@ -100,7 +101,7 @@ def _variables(account: Account, app_key: str) -> dict[str, Any]:
         "jobs_visibility_seconds": queue.times(world).retry_after if world.queue == "sqs" else 0,
         "database_family": stores.database_family(),
         "cache_family": family(),
-        "provisioner_package": str(_directory(world) / PACKAGE),
+        "provisioner_package": str(directory(world) / PACKAGE),
         "backup_hour": int(rule["ScheduleExpression"].split()[1]),
         "state_bucket": STATE_BUCKET,
         "lock_table": STATE_LOCKS if world.terraform_lock == "table" else "",

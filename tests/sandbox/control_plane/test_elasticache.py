@@ -290,3 +290,21 @@ def test_events_are_of_a_source_and_a_span(served: Served) -> None:
     assert client.describe_events(StartTime=later, EndTime=later + timedelta(hours=1))["Events"] == []
     rows = served.cli_json("elasticache", "describe-events", "--duration", "60", "--page-size", "20")["Events"]
     assert cluster in {row["SourceIdentifier"] for row in rows}
+
+
+def test_a_subnet_group_goes_once_nothing_is_in_it(served: Served) -> None:
+    """DeleteCacheSubnetGroup is refused while a cluster is in it, and for one that there is not."""
+    client, ec2 = served.client("elasticache"), served.client("ec2")
+    subnets = [row["SubnetId"] for row in ec2.describe_subnets()["Subnets"]][:2]
+    client.create_cache_subnet_group(
+        CacheSubnetGroupName="cached", CacheSubnetGroupDescription="cached", SubnetIds=subnets
+    )
+    said = {"Engine": "redis", "CacheNodeType": "cache.t4g.small", "NumCacheNodes": 1}
+    client.create_cache_cluster(CacheClusterId="inside", CacheSubnetGroupName="cached", **said)
+    with pytest.raises(ClientError, match="CacheSubnetGroupInUse"):
+        client.delete_cache_subnet_group(CacheSubnetGroupName="cached")
+    client.delete_cache_cluster(CacheClusterId="inside")
+    client.get_waiter("cache_cluster_deleted").wait(CacheClusterId="inside", WaiterConfig={"Delay": 1})
+    client.delete_cache_subnet_group(CacheSubnetGroupName="cached")
+    with pytest.raises(ClientError, match="CacheSubnetGroupNotFoundFault"):
+        client.delete_cache_subnet_group(CacheSubnetGroupName="cached")

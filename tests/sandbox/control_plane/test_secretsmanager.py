@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -51,6 +52,17 @@ def test_a_replica_follows_and_cannot_be_written(here: Any, there: Any) -> None:
         there.put_secret_value(SecretId="shop/db", SecretString="x")
     with pytest.raises(ClientError, match="replica"):
         there.delete_secret(SecretId="shop/db")
+
+
+def test_a_replica_shows_its_policy(here: Any, there: Any) -> None:
+    """Its primary's, or none; its own ARN."""
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "secretsmanager:GetSecretValue", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    here.create_secret(Name="guarded", SecretString="x", AddReplicaRegions=[{"Region": THERE}])
+    assert "ResourcePolicy" not in there.get_resource_policy(SecretId="guarded")
+    here.put_resource_policy(SecretId="guarded", ResourcePolicy=policy)
+    answer = there.get_resource_policy(SecretId="guarded")
+    assert (answer["ARN"].split(":")[3], json.loads(answer["ResourcePolicy"])) == (THERE, json.loads(policy))
 
 
 def test_promotion_breaks_the_link(here: Any, there: Any) -> None:

@@ -47,6 +47,7 @@ FIDELITY: dict[str, Fidelity] = {
             "DeleteCacheParameterGroup",
             "DescribeCacheParameterGroups",
             "DescribeCacheParameters",
+            "DeleteCacheSubnetGroup",
             "DescribeEvents",
         ),
         SIMULATED,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from moto.elasticache.exceptions import (
     CacheClusterNotFound,
+    CacheSubnetGroupNotFound,
     InvalidParameterCombinationException,
     InvalidParameterValueException,
 )
@@ -111,6 +112,16 @@ class SandboxElastiCache(ElastiCacheBackend):
                 self._check_can_leave(cluster)
             deleted: CacheCluster = super().delete_cache_cluster(cache_cluster_id)
             return deleted
+
+    def delete_cache_subnet_group(self, name: str) -> None:
+        """Forget a subnet group that no cluster is in."""
+        group = self.cache_subnet_groups.get(name)
+        if group is None:
+            raise CacheSubnetGroupNotFound(name)
+        if any(cluster.cache_subnet_group_name == name for cluster in self.cache_clusters.values()):
+            raise fault("CacheSubnetGroupInUse", f"Cache subnet group {name} is currently in use by a cache cluster.")
+        self.tagging_service.delete_all_tags_for_resource(group.arn)
+        del self.cache_subnet_groups[name]
 
     def create_replication_group(self, replication_group_id: str, *args: Any, **kwargs: Any) -> ReplicationGroup:
         """Record a group of one shard, each of whose nodes is a cluster of its own; the first is the primary."""

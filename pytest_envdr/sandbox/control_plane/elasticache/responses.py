@@ -127,6 +127,12 @@ class SandboxElastiCacheResponse(ElastiCacheResponse):
             self.sandbox.parameter_groups.delete(name, used=used)
             return EmptyResult()
 
+    def delete_cache_subnet_group(self) -> ActionResult:
+        """DeleteCacheSubnetGroup."""
+        with backend_lock:
+            self.sandbox.delete_cache_subnet_group(self._get_param("CacheSubnetGroupName"))
+            return EmptyResult()
+
     def _fails_over(self, parameter_group: str) -> bool:
         return any(
             group.cache_parameter_group_name == parameter_group and group.automatic_failover == groups.ENABLED

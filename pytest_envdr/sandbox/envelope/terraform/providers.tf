@@ -3,7 +3,7 @@ provider "aws" {
   allowed_account_ids = [var.account]
 
   default_tags {
-    tags = { "managed-by" = "terraform" }
+    tags = merge({ "managed-by" = "terraform" }, var.tags)
   }
 
   # On AWS `endpoint` is empty, and all of this as if it were not here.

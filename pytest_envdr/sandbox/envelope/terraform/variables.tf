@@ -128,3 +128,9 @@ variable "provisioner_package" {
   description = "The zip file with the function that makes a tenant's bucket."
   type        = string
 }
+
+variable "tags" {
+  description = "Tags of everything, beside those that say who manages it."
+  type        = map(string)
+  default     = {}
+}
