@@ -13,6 +13,8 @@ import shutil
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from botocore.exceptions import ClientError
+
 from pytest_envdr import stack
 from pytest_envdr.errors import TerraformFailed
 from pytest_envdr.sandbox.control_plane.s3 import filling
@@ -62,13 +64,20 @@ def _read(account: Account) -> Plan:
     work = account.world.directory / "founding"
     modules = work / "modules"
     shutil.copytree(row.directory, modules)
-    blocks = [{"to": address, "id": identifier} for address, identifier in imports.ids(account).items()]
+    blocks = [{"to": address, "id": identifier} for address, identifier in _ids(account).items()]
     (modules / "imports.tf.json").write_text(json.dumps({"import": blocks}))
     (modules / "backend_override.tf").write_text(LOCAL)
     here = row.model_copy(update={"directory": str(modules), "bucket": ""})
     terraform = Terraform.opened(described, credentials, work, row=here)
     terraform.init()
     return terraform.plan()
+
+
+def _ids(account: Account) -> dict[str, str]:
+    try:
+        return imports.ids(account)
+    except (ClientError, KeyError, ValueError, StopIteration) as error:
+        raise TerraformFailed(f"A resource that was seeded is not found any more: {error}.") from error
 
 
 def _state(plan: Plan, lineage: str, serial: int, rows: Iterable[Mapping[str, Any]]) -> bytes:

@@ -188,6 +188,7 @@ def _delivery(account: Account) -> Iterator[tuple[str, str]]:
     module = "module.delivery[0]"
     yield f"{module}.aws_ecr_repository.envelope", REPOSITORY
     yield f"{module}.aws_ecr_lifecycle_policy.envelope", REPOSITORY
+    yield f"{module}.aws_ecr_replication_configuration.standby[0]", account.world.account
     yield f"{module}.aws_codebuild_project.build", f"arn:aws:codebuild:{place}:project/{pipeline.PROJECT}"
     yield f"{module}.aws_codepipeline.this", pipeline.PIPELINE
     for purpose in ("build", "pipeline"):

@@ -13,7 +13,6 @@ from pytest_envdr.sandbox.envelope.names import (
     KEY,
     PREFIX,
     REGION,
-    REPOSITORY,
     SECRET,
     STANDBY_REGION,
 )
@@ -26,10 +25,7 @@ RETENTION_DAYS = 7
 
 def replicate_images(account: Account) -> None:
     """Every image that is pushed from now on."""
-    rule = {
-        "destinations": [{"region": STANDBY_REGION, "registryId": ACCOUNT}],
-        "repositoryFilters": [{"filter": REPOSITORY, "filterType": "PREFIX_MATCH"}],
-    }
+    rule = {"destinations": [{"region": STANDBY_REGION, "registryId": ACCOUNT}]}
     account.client("ecr").put_replication_configuration(replicationConfiguration={"rules": [rule]})
 
 

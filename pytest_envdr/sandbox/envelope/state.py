@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_envdr.sandbox.control_plane.elasticache.parameters import family
 from pytest_envdr.sandbox.envelope import founding, provisioner, queue, services, stores
-from pytest_envdr.sandbox.envelope.names import IMAGE, LISTENER_PORT, PLAN, STATE_BUCKET, STATE_KEY, STATE_LOCKS, TAGS
+from pytest_envdr.sandbox.envelope.names import (
+    IMAGE,
+    LISTENER_PORT,
+    PLAN,
+    STANDBY_REGION,
+    STATE_BUCKET,
+    STATE_KEY,
+    STATE_LOCKS,
+    TAGS,
+)
 
 if TYPE_CHECKING:
     from pytest_envdr.sandbox.envelope.account import Account
@@ -92,6 +101,7 @@ def variables(account: Account, app_key: str) -> dict[str, Any]:
         "endpoint": world.endpoint,
         "account": world.account,
         "region": world.region,
+        "standby_region": STANDBY_REGION,
         "cidr": str(world.network),
         "image": IMAGE,
         "app_key": app_key,

@@ -39,9 +39,9 @@ class Foundings:
         if bucket not in self._owed and bucket not in self._failures:
             return
         with self._locks.setdefault(bucket, threading.Lock()):
-            make = self._owed.pop(bucket, None)
-            if make:
+            if make := self._owed.get(bucket):
                 self._make(bucket, make)
+                del self._owed[bucket]
         if bucket in self._failures:
             raise Refused("ContentNotMade", self._failures[bucket], status=HTTPStatus.NOT_IMPLEMENTED)
 

@@ -79,12 +79,14 @@ module "delivery" {
   source = "./delivery"
   count  = var.delivery ? 1 : 0
 
-  prefix    = var.prefix
-  globals   = var.globals
-  sources   = module.storage.sources
-  artifacts = module.storage.artifacts
-  cluster   = module.compute.cluster
-  service   = module.compute.services["api"]
+  account        = var.account
+  prefix         = var.prefix
+  globals        = var.globals
+  standby_region = var.standby_region
+  sources        = module.storage.sources
+  artifacts      = module.storage.artifacts
+  cluster        = module.compute.cluster
+  service        = module.compute.services["api"]
 }
 
 module "provisioner" {

@@ -42,6 +42,12 @@ variable "delivery" {
   default     = true
 }
 
+variable "standby_region" {
+  description = "Where images are replicated to; empty for nowhere."
+  type        = string
+  default     = ""
+}
+
 variable "database_instance" {
   description = "A database instance that is there already, such as one restored from a backup; empty to make one."
   type        = string

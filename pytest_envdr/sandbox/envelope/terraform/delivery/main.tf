@@ -23,6 +23,20 @@ resource "aws_ecr_lifecycle_policy" "envelope" {
   })
 }
 
+# What is pushed is there in the standby Region as well. (This provider knows no filter: all repositories are.)
+resource "aws_ecr_replication_configuration" "standby" {
+  count = var.standby_region == "" ? 0 : 1
+
+  replication_configuration {
+    rule {
+      destination {
+        region      = var.standby_region
+        registry_id = var.account
+      }
+    }
+  }
+}
+
 resource "aws_codebuild_project" "build" {
   name          = "${var.prefix}-build"
   service_role  = local.roles["build"]

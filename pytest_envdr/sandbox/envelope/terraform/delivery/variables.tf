@@ -2,6 +2,14 @@ variable "prefix" {
   type = string
 }
 
+variable "account" {
+  type = string
+}
+
+variable "standby_region" {
+  type = string
+}
+
 variable "globals" {
   type = bool
 }
