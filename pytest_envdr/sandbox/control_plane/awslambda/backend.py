@@ -40,6 +40,7 @@ class SandboxLambda(LambdaBackend):
 
     Attributes:
         waiting: asynchronous events that have not ended, in the order in which they came.
+        executions: how many there are now, of all functions.
         stopping: set where the sandbox ends.
     """
 
@@ -47,6 +48,7 @@ class SandboxLambda(LambdaBackend):
         super().__init__(region_name, account_id)
         self.world: World | None = None
         self.waiting: list[Event] = []
+        self.executions = 0
         self.stopping = threading.Event()
 
     @property
@@ -145,13 +147,19 @@ class SandboxLambda(LambdaBackend):
             if limit is not None:
                 metrics.publish(self.here, function.function_name, Throttles=1)
                 raise TooManyRequestsException(limit)
-            function.life.running += 1
+            self.begin(function)
             return function
 
+    def begin(self, function: SandboxFunction) -> None:
+        """It runs once more, until it is released. Callers hold the lock."""
+        function.life.running += 1
+        self.executions += 1
+
     def release(self, function: SandboxFunction) -> None:
-        """It runs no more."""
+        """That run has ended."""
         with backend_lock:
             function.life.running -= 1
+            self.executions -= 1
 
     def accept(self, name: str, payload: str, qualifier: str | None = None, request_id: str | None = None) -> str:
         """Take an event to run the function with, soon; the request's id.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from moto.core.exceptions import ServiceException
@@ -15,13 +16,14 @@ from pytest_envdr.sandbox.control_plane.awslambda.asynchronous import TOO_OLD, Z
 from pytest_envdr.sandbox.control_plane.awslambda.destinations import Courier
 from pytest_envdr.sandbox.control_plane.awslambda.execution import Execution
 from pytest_envdr.sandbox.control_plane.extension import backend_lock
+from pytest_envdr.waiting import pause
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from pytest_envdr.sandbox.control_plane.awslambda.asynchronous import Event
     from pytest_envdr.sandbox.control_plane.awslambda.backend import SandboxLambda
-    from pytest_envdr.sandbox.control_plane.awslambda.function import InvokeConfig
+    from pytest_envdr.sandbox.control_plane.awslambda.function import InvokeConfig, SandboxFunction
     from pytest_envdr.sandbox.control_plane.calling import Caller
     from pytest_envdr.sandbox.world import World
 
@@ -29,6 +31,9 @@ THREADS = 8
 """How many asynchronous events are worked on at once; on AWS it is the concurrency."""
 COURIERS = 2
 """Threads of their own for what has ended, so that it does not wait behind functions that take their time."""
+
+END_SECONDS, LOOK_SECONDS = 5.0, 0.01
+"""How long executions may take to end with the sandbox, in wall seconds; each looks for it all the time."""
 
 log = logging.getLogger("envdr.sandbox")
 
@@ -55,6 +60,9 @@ class LambdaController:
         self._backend.stopping.set()
         for pool in (self._pool, self._couriers):
             pool.shutdown(wait=True, cancel_futures=True)
+        end = time.monotonic() + END_SECONDS
+        while self._backend.executions and time.monotonic() < end:  # those that somebody waits for
+            pause(LOOK_SECONDS)
         self._caller.close()
 
     def _look(self, event: Event) -> None:
@@ -77,18 +85,15 @@ class LambdaController:
             event.throttled(self._world.speed)
         else:
             self._backend.waiting.remove(event)
-            function.life.running += 1
-            self._pool.submit(self._try, event).add_done_callback(_report)
+            self._backend.begin(function)
+            self._pool.submit(self._try, event).add_done_callback(partial(self._tried, function))
 
     def _try(self, event: Event) -> None:
         function = event.function
-        try:
-            with backend_lock:
-                deployment = function.deployment()
-            execution = Execution(self._world, deployment, event.payload, event.request_id, self._backend.stopping)
-            outcome = execution.run()
-        finally:
-            self._backend.release(function)
+        with backend_lock:
+            deployment = function.deployment()
+        execution = Execution(self._world, deployment, event.payload, event.request_id, self._backend.stopping)
+        outcome = execution.run()
         config = function.life.configs.get(event.qualifier)
         condition = event.tried(outcome, config, self._world.speed)
         if condition is None:
@@ -96,6 +101,11 @@ class LambdaController:
                 self._backend.waiting.append(event)
         else:
             self._hand_on(event, config, condition)
+
+    def _tried(self, function: SandboxFunction, done: Future[None]) -> None:
+        """However it ended, cancelled before it began or by a fault of ours: it runs no more."""
+        self._backend.release(function)
+        _report(done)
 
     def _end(self, event: Event, config: InvokeConfig | None, condition: str) -> None:
         self._backend.waiting.remove(event)

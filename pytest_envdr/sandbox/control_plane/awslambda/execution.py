@@ -102,9 +102,9 @@ class Execution:
                 loaded = self._awaited(process, output, "ready", LOAD_SECONDS)
                 called = time.monotonic()
                 in_time = loaded and self._awaited(process, output, "response.json", deployment.seconds)
+                ended = time.monotonic()
             finally:
-                process.signal(signal.SIGKILL)
-        ended = time.monotonic()
+                process.stop(grace=0)
         answer = self._answer(process, in_time=in_time)
         self._say(f"END RequestId: {self._request}")
         milliseconds = 1000 * (min(ended, called + deployment.seconds) - called) if loaded else 1000 * (ended - begun)
@@ -191,7 +191,6 @@ class Execution:
         if in_time or response.exists():
             answer: dict[str, Any] = json.loads(response.read_text())
             return answer
-        process.stop(grace=0)
         code = process.exit_code() or 0
         if self._late:
             kind, why = "Sandbox.Timedout", f"Task timed out after {self._deployment.seconds:.2f} seconds"
