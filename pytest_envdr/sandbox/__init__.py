@@ -13,6 +13,7 @@ something is created in it. Any other Region is moto's: stored, or not implement
     envelope/           the stack itself: names, application, databases, seed
     fidelity.py         acted, simulated, stored
     guardian.py         whatever ends, nothing is left behind
+    regions.py          what it is for a Region to be cut off
     programs.py         what must be installed
     options.py          speed, tenants, queue, lock, port
     server.py           the process: API, control loop, seeded stack

@@ -30,7 +30,12 @@ from pytest_envdr.sandbox.fidelity import HEADER, STORED, Fidelity
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from pytest_envdr.sandbox.world import World
+
 MISSING = "NotImplementedInSandbox"
+UNREACHABLE = "ServiceUnavailable"
+EVERYWHERE = frozenset({"iam", "route53", "cloudfront", "organizations", "account"})
+"""Services without a Region, though a client that is given an endpoint signs for its own."""
 REQUEST_ID = "x-amzn-requestid"
 JSON_SERVICES = frozenset({"backup", "lambda", "fis", "scheduler", "pipes", "eks", "batch", "elasticfilesystem"})
 """Services of the REST-JSON protocol, which no header tells from REST-XML."""
@@ -48,6 +53,13 @@ class _Asked(threading.local):
 
 
 _asked = _Asked()
+
+
+class Unreachable(Exception):
+    """A Region is cut off."""
+
+    def __init__(self, region: str) -> None:
+        super().__init__(f"{region} cannot be reached: an experiment of AWS FIS has cut it off.")
 
 
 class NotInSandbox(ServiceException):
@@ -92,19 +104,24 @@ class Front:
     Attributes:
         fidelities: service -> operation -> what stands behind its answer; what is not in it is `stored`.
         journal: where each answer is logged, a JSON object a line.
+        regions: the Regions that something acts in; one that is cut off answers nobody.
     """
 
     fidelities: Mapping[str, Mapping[str, Fidelity]]
     journal: IO[str]
+    regions: Mapping[str, World] = field(default_factory=dict)
     application: Callable[..., Iterable[bytes]] = field(default_factory=lambda: Dispatcher(create_backend_app))
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         started = time.monotonic()
-        _asked.service, _asked.operation = _signed_service(environ), ""
+        region, _asked.service = _scope(environ)
+        _asked.operation = ""
         _asked.json_target = "HTTP_X_AMZ_TARGET" in environ
         answer = _Answer()
         try:
-            body = b"".join(self.application(environ, answer.start))
+            body = b"".join(self._application_of(region, _asked.service)(environ, answer.start))
+        except Unreachable as error:
+            body = answer.fail(503, UNREACHABLE, str(error))
         except NotImplementedError:
             body = answer.fail(501, MISSING, f"The sandbox does not have {_named(environ)}.")
         except Exception as error:
@@ -116,6 +133,17 @@ class Front:
         self._complete(answer, time.monotonic() - started)
         start_response(answer.status, answer.headers)
         return [body]
+
+    def _application_of(self, region: str, service: str) -> Callable[..., Iterable[bytes]]:
+        """What answers in a Region.
+
+        Raises:
+            Unreachable: nothing does.
+        """
+        world = self.regions.get(region)
+        if world is not None and world.cut_off and service not in EVERYWHERE:
+            raise Unreachable(region)
+        return self.application
 
     def _complete(self, answer: _Answer, seconds: float) -> None:
         fidelity = self.fidelities.get(_asked.service, {}).get(_asked.operation, STORED)
@@ -172,10 +200,11 @@ def _error_body(service: str, *, json_target: bool, code: str, message: str) -> 
     return f"<ErrorResponse><Error><Type>Receiver</Type>{error}</Error></ErrorResponse>".encode(), "text/xml"
 
 
-def _signed_service(environ: Mapping[str, Any]) -> str:
-    """The service in the signature's credential scope."""
-    parts = str(environ.get("HTTP_AUTHORIZATION", "")).split("/")
-    return parts[3] if len(parts) > 4 else "s3"
+def _scope(environ: Mapping[str, Any]) -> tuple[str, str]:
+    """Region and service in the credential scope of the signature, or of the presigned URL."""
+    presigned = parse_qs(str(environ.get("QUERY_STRING", ""))).get("X-Amz-Credential", [""])[0]
+    parts = (str(environ.get("HTTP_AUTHORIZATION", "")) or f"{presigned}/").split("/")
+    return (parts[2], parts[3]) if len(parts) > 4 else ("", "s3")
 
 
 def _named(environ: Mapping[str, Any]) -> str:

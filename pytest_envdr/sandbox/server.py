@@ -29,6 +29,7 @@ from pytest_envdr.sandbox.control_plane import (
     elasticache,
     elbv2,
     events,
+    fis,
     logs,
     rds,
     s3,
@@ -37,9 +38,13 @@ from pytest_envdr.sandbox.control_plane import (
 )
 from pytest_envdr.sandbox.envelope import database, seed
 from pytest_envdr.sandbox.envelope.names import ACCOUNT, DATABASE, REGION, STANDBY_REGION
+from pytest_envdr.sandbox.regions import InRegion
 from pytest_envdr.sandbox.world import World
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import ModuleType
+
     from pytest_envdr.sandbox.control_loop import Controller
     from pytest_envdr.sandbox.guardian import Networks
     from pytest_envdr.sandbox.options import Options
@@ -64,7 +69,9 @@ REGIONAL = {
 """boto3's name of each service that we act out in each Region -> its module, in the order in which they are stepped."""
 GLOBAL = {"s3": s3}
 """Those whose names are the account's, not a Region's: one control loop acts for all Regions."""
-SERVICES = REGIONAL | GLOBAL
+LAST = {"fis": fis}
+"""Stepped in Regions that are cut off too: what it asks of a Region is done when its turn comes again."""
+SERVICES = REGIONAL | GLOBAL | LAST
 LOOK_SECONDS = 0.5
 """How long SIGTERM may go unnoticed: one that arrives just before the wait begins does not interrupt it."""
 
@@ -98,13 +105,16 @@ def _open(options: Options, networks: Networks, directory: Path, parts: ExitStac
     api.observe_operations()
     answers = parts.enter_context((directory / "api.jsonl").open("w"))
     fidelities = {service: module.FIDELITY for service, module in SERVICES.items()}
-    door = api.Api(api.Front(fidelities, answers), port=options.port)
+    regions: dict[str, World] = {}
+    door = api.Api(api.Front(fidelities, answers, regions), port=options.port)
     cache = Path(options.cache) if options.cache else None
-    world = World(ACCOUNT, REGION, options.speed, directory, networks[0], door.endpoint, cache=cache)
+    world = World(ACCOUNT, REGION, options.speed, directory, networks[0], door.endpoint, cache=cache, regions=regions)
     world.contents[DATABASE] = database.content(options.tenants)
     world.queue, world.terraform_lock = options.queue, options.terraform_lock
     standby = world.elsewhere(STANDBY_REGION, networks[1])
-    loop = ControlLoop(_controllers(world, standby))
+    for each in regions.values():
+        each.storage.mkdir(parents=True)
+    loop = ControlLoop(controllers(SERVICES, *regions.values()))
     parts.callback(loop.close)
     parts.callback(door.close)
     door.start()
@@ -116,12 +126,12 @@ def _open(options: Options, networks: Networks, directory: Path, parts: ExitStac
     return stack_file
 
 
-def _controllers(*worlds: World) -> list[Controller]:
-    """What acts in each Region, and what acts for all of them."""
-    for world in worlds:
-        world.storage.mkdir(parents=True)
-    acting = [module.install(world) for world in worlds for module in REGIONAL.values()]
-    return acting + [module.install(worlds[0]) for module in GLOBAL.values()]
+def controllers(modules: Mapping[str, ModuleType], *worlds: World) -> list[Controller]:
+    """What acts in each Region, and what acts for all of them, of the services in `modules`."""
+    regional = [module for service, module in modules.items() if service not in GLOBAL | LAST]
+    acting: list[Controller] = [InRegion(world, module.install(world)) for world in worlds for module in regional]
+    acting += [modules[service].install(worlds[0]) for service in GLOBAL if service in modules]
+    return acting + [modules[service].install(world) for world in worlds for service in LAST if service in modules]
 
 
 def _version() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Network
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_envdr.sandbox.images import Images
 
@@ -40,6 +40,8 @@ class World:
         founding: the stack's past is being made up, such as its first backups.
         queue: where the stack's workers take their jobs from: redis or sqs.
         terraform_lock: what locks the state of the stack's Terraform: a file beside it, or a table.
+        regions: the worlds of all Regions of the account, by name.
+        cut_off_by: the experiments that keep everybody from reaching this Region.
     """
 
     account: str
@@ -55,15 +57,24 @@ class World:
     founding: bool = False
     queue: str = "redis"
     terraform_lock: str = "file"
+    regions: dict[str, World] = field(default_factory=dict, repr=False, compare=False)
+    cut_off_by: set[str] = field(default_factory=set, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        self.regions[self.region] = self
         self.images = Images(self.directory / "images")
 
     def elsewhere(self, region: str, network: IPv4Network) -> World:
         """The same account in another Region, with files and addresses of its own."""
-        other = replace(self, region=region, network=network, directory=self.directory / region, contents={})
+        own: dict[str, Any] = {"directory": self.directory / region, "contents": {}, "cut_off_by": set()}
+        other = replace(self, region=region, network=network, **own)
         other.images = self.images
         return other
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether an experiment keeps everybody from reaching this Region."""
+        return bool(self.cut_off_by)
 
     @property
     def storage(self) -> Path:

@@ -63,6 +63,11 @@ class HAProxy:
         self._replaced = [process for process in self._replaced if process.exit_code() is None]
         return self._current is not None and self._current.exit_code() is None
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to all of its processes."""
+        for process in [*self._replaced, *([self._current] if self._current else [])]:
+            process.signal(number)
+
     async def load(self, configuration: str) -> None:
         """Start with `configuration`, or take over from the running process: listening sockets are handed on.
 

@@ -79,6 +79,10 @@ class Watch:
             self._server.terminate()
             self._become(Condition.ENDING)
 
+    def forgive(self) -> None:
+        """Begin its patience anew: it was kept from answering."""
+        self._answered_at = time.monotonic()
+
     def step(self) -> None:
         """Look, and act."""
         now = time.monotonic()

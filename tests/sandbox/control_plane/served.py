@@ -21,7 +21,7 @@ from moto.core.base_backend import BackendDict
 
 from pytest_envdr.sandbox import api
 from pytest_envdr.sandbox.control_loop import ControlLoop
-from pytest_envdr.sandbox.server import GLOBAL
+from pytest_envdr.sandbox.server import controllers
 from pytest_envdr.sandbox.world import World
 
 if TYPE_CHECKING:
@@ -84,14 +84,12 @@ def serving(
     observe_operations()
     _forget()
     fidelities = {service: module.FIDELITY for service, module in modules.items()}
-    door = api.Api(api.Front(fidelities, io.StringIO()), port=0)
-    served = Served(World(ACCOUNT, region, speed, directory, IPv4Network(network), door.endpoint))
-    controllers = [module.install(served.world) for module in modules.values()]
+    regions: dict[str, World] = {}
+    door = api.Api(api.Front(fidelities, io.StringIO(), regions), port=0)
+    served = Served(World(ACCOUNT, region, speed, directory, IPv4Network(network), door.endpoint, regions=regions))
     if beside is not None:
         served.beside = Served(served.world.elsewhere(beside[0], IPv4Network(beside[1])))
-        regional = [module for service, module in modules.items() if service not in GLOBAL]
-        controllers += [module.install(served.beside.world) for module in regional]
-    loop = ControlLoop(controllers)
+    loop = ControlLoop(controllers(modules, *regions.values()))
     door.start()
     loop.start()
     try:

@@ -41,4 +41,6 @@ def install(world: World) -> Controller:
     extend("ecr", SandboxEcr)
     on_each_path("ecr", EcrResponses)
     world.images.attach(EcrRegistry(world.account))
-    return EcrController(world, cast("SandboxEcr", ecr_backends[world.account][world.region]))
+    backend = cast("SandboxEcr", ecr_backends[world.account][world.region])
+    backend.world = world
+    return EcrController(world, backend)

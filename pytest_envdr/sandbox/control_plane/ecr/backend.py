@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from pytest_envdr.sandbox.control_plane.ecr.replication import Copy
+    from pytest_envdr.sandbox.world import World
 
 Ids = list[dict[str, str]]
 
@@ -33,12 +34,14 @@ class SandboxEcr(ECRBackend):
     """All repositories of an account in a Region.
 
     Attributes:
+        world: None where no control loop acts.
         last_pulls: `<repository>@<digest>` to when that image was last pulled.
         copies: what was and is replicated to other Regions, in the order of its pushes.
     """
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
+        self.world: World | None = None
         self.last_pulls: dict[str, datetime] = {}
         self.copies: list[Copy] = []
 

@@ -46,7 +46,7 @@ class EcrRegistry:
         """The manifest under a tag or digest; the image remembers when it was last pulled.
 
         Raises:
-            LookupError: the repository is not there, or has no such image.
+            LookupError: the repository is not there, or has no such image, or the Region cannot be reached.
         """
         try:
             with backend_lock:
@@ -58,7 +58,10 @@ class EcrRegistry:
         match = HOST.fullmatch(host)
         if match is None:
             raise LookupError(host)
-        return cast("SandboxEcr", ecr_backends[self.account][match["region"]])
+        backend = cast("SandboxEcr", ecr_backends[self.account][match["region"]])
+        if backend.world and backend.world.cut_off:
+            raise LookupError(f"dial tcp: lookup {host}: i/o timeout")
+        return backend
 
 
 def _id(reference: Reference) -> dict[str, str]:

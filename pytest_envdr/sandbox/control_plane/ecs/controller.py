@@ -54,6 +54,20 @@ class EcsController:
             backend.forget(self._world.scaled(STOPPED_VISIBLE_SECONDS))
         self._bus.publish()
 
+    def freeze(self) -> None:
+        """Stop all tasks in their tracks."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let them run on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with backend_lock:
+            for task in self._backend.launched.values():
+                for container in task.containers:
+                    container.signal(number)
+
     def close(self) -> None:
         """Stop all processes: SIGTERM, and SIGKILL for those that are still there a second later."""
         if self._closed:

@@ -65,6 +65,17 @@ class Controller:
         with backend_lock:
             self._tell_groups()
 
+    def freeze(self) -> None:
+        """Stop all servers in their tracks."""
+        for node in self._nodes.values():
+            node.server.freeze()
+
+    def thaw(self) -> None:
+        """Let them run on."""
+        for node in self._nodes.values():
+            node.server.thaw()
+            node.watch.forgive()
+
     def close(self) -> None:
         """End all servers."""
         for node in self._nodes.values():

@@ -6,6 +6,7 @@ in the background thread (`node`, `checker`).
 
 from __future__ import annotations
 
+import signal
 import time
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
@@ -81,6 +82,16 @@ class Controller:
             self._direct()
             self._publish(now)
         self._check(now)
+
+    def freeze(self) -> None:
+        """Stop all load balancers in their tracks."""
+        for node in self._nodes.values():
+            node.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let them run on."""
+        for node in self._nodes.values():
+            node.signal(signal.SIGCONT)
 
     def close(self) -> None:
         for node in self._nodes.values():

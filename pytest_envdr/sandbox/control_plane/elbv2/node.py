@@ -21,6 +21,7 @@ from pytest_envdr.sandbox.data_plane.haproxy_config import (
 )
 
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Mapping
     from concurrent.futures import Future
     from pathlib import Path
@@ -85,6 +86,10 @@ class Node:
         if wanted != self._wanted:
             self._wanted = wanted
             self._background.call(self._changed.set)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send HAProxy a signal, and what takes over from it or is replaced."""
+        self._proxy.signal(number)
 
     def close(self) -> None:
         """Stop HAProxy, soon; idempotent. Closing the background waits for it."""

@@ -66,6 +66,16 @@ class Controller:
             self._backups.step(instances, self._machines)
             self._replicator.step(restoring=any(machine.laying_out for machine in self._machines.values()))
 
+    def freeze(self) -> None:
+        """Stop all servers in their tracks."""
+        for machine in self._machines.values():
+            machine.freeze()
+
+    def thaw(self) -> None:
+        """Let them run on."""
+        for machine in self._machines.values():
+            machine.thaw()
+
     def close(self) -> None:
         """End all servers."""
         for machine in self._machines.values():

@@ -151,6 +151,15 @@ class Machine:
                 elif self._instance.in_effect is not None:
                     self._instance.in_effect[name] = value
 
+    def freeze(self) -> None:
+        """Stop the server in its tracks."""
+        self.server.freeze()
+
+    def thaw(self) -> None:
+        """Let it run on."""
+        self.server.thaw()
+        self._watch.forgive()
+
     def close(self) -> None:
         """End the server and discard its storage. Idempotent."""
         self.server.stop()

@@ -87,6 +87,12 @@ class ReplicatedBackup(AutomatedBackup):
     def holds_anything(self) -> bool:
         return bool(self.copies)
 
+    @property
+    def reachable(self) -> bool:
+        """Whether its source's Region answers."""
+        world = _backend(self._backend, self.source_region).world
+        return world is None or not world.cut_off
+
     def source(self) -> AutomatedBackup | None:
         """The backup that it is a copy of; None once that has ended."""
         source = _backend(self._backend, self.source_region).automated_backups.get(self.dbi_resource_id)

@@ -65,7 +65,7 @@ class Replicator:
                 del self._copyings[arn]
                 self._note(backup, copying)
             return
-        if backup.retained:
+        if backup.retained or not backup.reachable:
             return
         source = backup.source()
         if source is None:

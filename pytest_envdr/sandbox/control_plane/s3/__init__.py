@@ -80,5 +80,5 @@ def install(world: World) -> Controller:
     """Put our backend and our answers in moto's place, before the first request."""
     extend("s3", SandboxS3)
     restores = Restores(world)
-    extend_responses(restores, Foundings(world))
+    extend_responses(world, restores, Foundings(world))
     return S3Controller(restores)

@@ -8,7 +8,7 @@ from moto.core.responses import ActionResult
 from moto.s3.models import s3_backends
 from typing_extensions import override
 
-from pytest_envdr.sandbox.api import is_asked
+from pytest_envdr.sandbox.api import Unreachable, is_asked
 from pytest_envdr.sandbox.control_plane.extension import moto_urls
 from pytest_envdr.sandbox.control_plane.s3 import guards, lists, policy
 from pytest_envdr.sandbox.control_plane.s3.backend import ENFORCED, ownership
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from pytest_envdr.sandbox.control_plane.s3.archive import Restores
     from pytest_envdr.sandbox.control_plane.s3.foundings import Foundings
+    from pytest_envdr.sandbox.world import World
 
 LISTS = {
     "ListObjects": lists.list_objects,
@@ -47,11 +48,13 @@ class SandboxS3Response(Uploads):
     """moto's answers, and ours where S3's are other ones.
 
     Attributes:
+        world: the sandbox's.
         restores: the restores under way.
         foundings: the buckets whose first content is still to be made.
-    Both are set when the sandbox is made.
+    All are set when the sandbox is made.
     """
 
+    world: World
     restores: Restores
     foundings: Foundings
 
@@ -88,6 +91,7 @@ class SandboxS3Response(Uploads):
         if bucket is None and on != "service" and self.operation != "CreateBucket":
             raise missing("NoSuchBucket", "The specified bucket does not exist")
         if bucket is not None:
+            self._reach(bucket)
             asked = guards.Request(self.operation, self.account, key, self._query.get("versionId"), headers)
             guards.check(bucket, asked)
             if on == "object" or self.operation in LISTS or self.operation == "DeleteObjects":
@@ -96,6 +100,12 @@ class SandboxS3Response(Uploads):
             self._upload()
         self._verify_body()
         return bucket
+
+    def _reach(self, bucket: FakeBucket) -> None:
+        """Refuse what is asked of a bucket in a Region that is cut off, in whatever Region's name."""
+        home = self.world.regions.get(bucket.region_name)
+        if home is not None and home.cut_off:
+            raise Refused("ServiceUnavailable", str(Unreachable(home.region)), status=503)
 
     _query: dict[str, str] = {}  # noqa: RUF012 (set anew for each request)
 
@@ -161,8 +171,9 @@ class SandboxS3Response(Uploads):
         return self.restores.begin(bucket, key, self.body), {}, ""
 
 
-def extend_responses(restores: Restores, foundings: Foundings) -> None:
+def extend_responses(world: World, restores: Restores, foundings: Foundings) -> None:
     """Let our class answer all paths of S3's."""
+    SandboxS3Response.world = world
     SandboxS3Response.restores = restores
     SandboxS3Response.foundings = foundings
     paths = moto_urls("s3").url_paths
