@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from pytest_envdr.aws import Aws
 from pytest_envdr.sandbox import Sandbox
+from pytest_envdr.sandbox.envelope import secondary
 from pytest_envdr.sandbox.envelope.account import Account
 from pytest_envdr.sandbox.envelope.names import CLUSTER, TENANT_BUCKET_PREFIX
 from pytest_envdr.stack import Stack, read
@@ -25,9 +26,10 @@ COMPUTED = {"latest_restorable_time", "last_modified"}
 """Attributes that are another each time they are read."""
 NOT_DESCRIBED = {
     "aws_cloudwatch_log_group": {"/aws/codebuild/envelope-prod-build"},  # CodeBuild makes it with the first build
-    "aws_iam_role": {"AWSServiceRoleForRDS", "AWSServiceRoleForECS"},  # AWS's own
+    "aws_iam_role": {secondary.EXPERIMENT_ROLE},  # the drill's
+    "aws_s3_bucket": {secondary.BUCKET},  # the standby Region's, with the states of what is built there
 }
-"""What is there beside what was seeded: what the application, the function and the pipeline make at run time.
+"""What is there and not this state's: what the pipeline makes at run time, what is another Region's or the drill's.
 
 Not listed by any kind below, for the same reason: tenants' buckets and objects (the function's), snapshots and recovery
 points, images, tasks and further revisions, builds, metrics. And what this release of the provider has no resource for:
