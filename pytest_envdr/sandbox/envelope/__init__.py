@@ -14,5 +14,9 @@ provisioner.py   a new tenant's bucket: event, rule, Lambda function, what catch
 functions/       the stack's Lambda functions, as they are uploaded
 monitoring.py    alarms, topic, on-call queue
 standby.py       what is replicated to the standby Region
+terraform/       the same as Terraform modules, which build the standby Region too
+imports.py       which resource of the modules each seeded one is
+state.py         the modules with this stack's variables, and where their state is
+founding.py      the state, made when it is first asked for
 stack_file.py    the stack file that describes it
 """
