@@ -34,6 +34,7 @@ from pytest_envdr.sandbox.control_plane import (
     rds,
     s3,
     secretsmanager,
+    service_quotas,
     sqs,
 )
 from pytest_envdr.sandbox.envelope import database, seed
@@ -60,6 +61,7 @@ REGIONAL = {
     "cloudwatch": cloudwatch,
     "logs": logs,
     "secretsmanager": secretsmanager,
+    "service-quotas": service_quotas,
     "sqs": sqs,
     "codebuild": codebuild,
     "codepipeline": codepipeline,

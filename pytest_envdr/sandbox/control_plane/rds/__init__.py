@@ -65,6 +65,8 @@ FIDELITY: dict[str, Fidelity] = {
             "StartDBInstanceAutomatedBackupsReplication",
             "StopDBInstanceAutomatedBackupsReplication",
             "DescribeAccountAttributes",
+            "DescribeDBEngineVersions",
+            "DescribeOrderableDBInstanceOptions",
             "CreateDBParameterGroup",
             "CopyDBParameterGroup",
             "ModifyDBParameterGroup",

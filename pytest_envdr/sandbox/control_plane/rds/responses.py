@@ -10,7 +10,7 @@ from moto.rds.responses import RDSResponse
 from typing_extensions import override
 
 from pytest_envdr.sandbox.control_plane.extension import backend_lock
-from pytest_envdr.sandbox.control_plane.rds import automated_backups, events, parameters, quotas, replication
+from pytest_envdr.sandbox.control_plane.rds import automated_backups, events, offers, parameters, quotas, replication
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,6 +83,15 @@ class SandboxRDSResponse(RDSResponse):
         with backend_lock:
             stopped = replication.stop(self.sandbox, self.params["SourceDBInstanceArn"])
             return ActionResult({"DBInstanceAutomatedBackup": stopped})
+
+    def describe_db_engine_versions(self) -> ActionResult:
+        """DescribeDBEngineVersions, in pages."""
+        return self._page("DBEngineVersions", offers.versions(self.params))
+
+    @override
+    def describe_orderable_db_instance_options(self) -> ActionResult:
+        """DescribeOrderableDBInstanceOptions, in pages."""
+        return self._page("OrderableDBInstanceOptions", offers.options(self.sandbox, self.params))
 
     @override
     def describe_db_parameters(self) -> ActionResult:
