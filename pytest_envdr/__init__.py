@@ -15,6 +15,7 @@ The exercise:
     drills        what can be broken on purpose and brought back, one noun a file
     undo          journal entry -> the calls that bring the state before back
     remains       which of them are still to be made; service_remains: those of services and pipelines
+                  provisioner_remains: those of a provisioner and of a drill's tenants
     evidence      events.jsonl, and what is computed from it: record.json, report.html
 
 The hands:
@@ -26,6 +27,7 @@ The hands:
     dumps         a database as a file: dump, load
     jobs          an exercise's marked jobs: dispatch, ask after, retry, make again
     ledger        what the application tells of them
+    founding      new tenants, founded through the application
     laravel       the application's own commands, maintenance mode
     shipments     what an execution of a pipeline has brought about
     probe         the client outside: asks at a steady rate, keeps every answer

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pytest_envdr.drills.control_plane import LostState
     from pytest_envdr.drills.databases import RestoredDatabase
     from pytest_envdr.drills.deployments import BadDeployment
+    from pytest_envdr.drills.provisioner import DisabledProvisioner
     from pytest_envdr.drills.queues import StoppedWorker
     from pytest_envdr.drills.services import CrashedService, StoppedService
     from pytest_envdr.drills.tenants import RecoveredTenant
@@ -30,6 +31,7 @@ __all__ = [
     "aws",
     "bad_deployment",
     "crashed_ecs_service",
+    "disabled_provisioner",
     "drill",
     "ecs_service",
     "exercise",
@@ -269,3 +271,25 @@ def lost_terraform_state(request: pytest.FixtureRequest, exercise: Exercise, dri
             pytest.skip(why)
         with control_plane.lost(exercise.aws, exercise.journal, drill, loss=loss, where=where) as state:
             yield state
+
+
+@pytest.fixture
+def disabled_provisioner(
+    request: pytest.FixtureRequest, exercise: Exercise, drill: Drill
+) -> Iterator[DisabledProvisioner]:
+    """The provisioner of tenants' buckets, kept from its work, and a tenant that was founded meanwhile.
+
+    The test says how: `@pytest.mark.parametrize("disabled_provisioner", ["concurrency 0"], indirect=True)`, or "rule
+    disabled", "permission removed" or "code broken" (every invocation fails).
+
+    Broken: the Lambda function's reserved concurrency, its rule, its policy or its handler. Created: a tenant, founded
+    through the application, its database, its bucket, made by hand; and buckets of tenants that there are not, which
+    show whether the provisioner works. Put back: that setting, exactly as it was; of tenants, database, buckets and
+    messages in dead-letter queues nothing is left.
+    """
+    from pytest_envdr.drills import provisioner  # noqa: PLC0415 (a run without drills needs no boto3)
+
+    with running.outcomes():
+        exercise.check_approval("lambda_provisioner_failure")
+        with provisioner.disabled(exercise.aws, exercise.journal, drill, how=request.param) as disabled:
+            yield disabled

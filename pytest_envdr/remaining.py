@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+OWN_PREFIX = "envdr-"
+"""How the names of all begin that a drill creates beside the stack."""
+
 
 @dataclass(frozen=True)
 class Remaining:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pytest_envdr import builds, jobs, laravel, service_remains, swaps
+from pytest_envdr import builds, jobs, laravel, provisioner_remains, service_remains, swaps
 from pytest_envdr.aws import (
     backup,
     dynamodb,
@@ -25,18 +25,16 @@ from pytest_envdr.aws import (
     sqs,
 )
 from pytest_envdr.errors import NotFound, UndoFailed, WaitTimedOut
-from pytest_envdr.remaining import NOTHING, Remaining
+from pytest_envdr.remaining import NOTHING, OWN_PREFIX, Remaining
 from pytest_envdr.terraform import DESTROY
 from pytest_envdr.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from pytest_envdr.aws import Aws
     from pytest_envdr.journal import Entry
 
-OWN_PREFIX = "envdr-"
-"""How the names of all begin that a drill creates beside the stack."""
 PAGE_SECONDS = 60.0
 """How long the application's page may be away."""
 CACHE_SECONDS = 900.0
@@ -58,7 +56,9 @@ def _maintenance(aws: Aws, before: Mapping[str, Any]) -> Remaining:
 
 
 def _command(aws: Aws, before: Mapping[str, Any]) -> Remaining:
-    """A command of the application: that forgets marked jobs, or that ends maintenance mode."""
+    """A command of the application: that forgets marked jobs, deletes a tenant, or ends maintenance mode."""
+    if "deletes" in before:
+        return provisioner_remains.tenant(aws, before)
     return _marked_jobs(aws, before) if "forgets" in before else _maintenance(aws, before)
 
 
@@ -169,8 +169,11 @@ def _running_task(aws: Aws, before: Mapping[str, Any]) -> Remaining:
 
 
 def _bucket(aws: Aws, before: Mapping[str, Any]) -> Remaining:
-    """A bucket of the drill's own: tagged as such, or not tagged yet. One that is not empty S3 refuses to delete."""
+    """A bucket of the drill's own: tagged as such, or not tagged yet; or of a tenant of the drill's own, by its name.
+    One that is not empty S3 refuses to delete."""
     name = before["Bucket"]
+    if "tenant" in before:
+        return provisioner_remains.tenant_bucket(aws, before)
     try:
         what = f"Bucket {name} cannot be looked at"
         tags = aws.call("s3.GetBucketTagging", what=what, Bucket=name)["TagSet"]
@@ -188,6 +191,9 @@ def _objects(aws: Aws, entry: Entry) -> Remaining:
     """The versions and markers that an act added, and no other; of a bucket of the drill's own, all, once no restore
     job writes there any more; of a prefix of its own, all."""
     bucket = entry.inverse.arguments["Bucket"]
+    if "tenant" in entry.inverse.arguments:
+        own = provisioner_remains.own_buckets(aws, entry.inverse.arguments)
+        return Remaining(tuple(call for name in own for call in _deletions(aws, name, s3_acts.left_in(aws, name))))
     if (point := entry.inverse.arguments.get("recovery_point")) and _restoring(aws, entry, point):
         return Remaining(awaited=True)
     prefix = entry.inverse.arguments.get("prefix", "")
@@ -201,9 +207,14 @@ def _objects(aws: Aws, entry: Entry) -> Remaining:
         left = s3_acts.left_in(aws, bucket)
     else:
         raise UndoFailed(f"bucket {bucket} is not emptied: by its name it is no drill's own")
-    batches = (left[start : start + s3_acts.BATCH] for start in range(0, len(left), s3_acts.BATCH))
+    return Remaining(tuple(_deletions(aws, bucket, left)))
+
+
+def _deletions(aws: Aws, bucket: str, left: list[dict[str, str]]) -> Iterator[dict[str, Any]]:
+    """As many calls as it takes."""
     whose = {"Bucket": bucket, "ExpectedBucketOwner": aws.stack.account}
-    return Remaining(tuple({**whose, "Delete": {"Objects": batch, "Quiet": True}} for batch in batches))
+    for batch in s3_acts.batches(left):
+        yield {**whose, "Delete": {"Objects": batch, "Quiet": True}}
 
 
 def _items(aws: Aws, before: Mapping[str, Any]) -> Remaining:
@@ -268,8 +279,14 @@ UNDOS: dict[str, Callable[[Aws, Mapping[str, Any]], Remaining]] = {
     "ec2.DeleteSecurityGroup": _security_group,
     "ecs.RunTask": _command,
     "ecs.StopTask": _running_task,
+    "events.CancelReplay": provisioner_remains.replay,
+    "events.EnableRule": provisioner_remains.rule,
     "fis.DeleteExperimentTemplate": _template,
     "fis.StopExperiment": _experiment,
+    "lambda.AddPermission": provisioner_remains.permission,
+    "lambda.DeleteFunctionConcurrency": provisioner_remains.concurrency,
+    "lambda.PutFunctionConcurrency": provisioner_remains.concurrency,
+    "lambda.UpdateFunctionConfiguration": provisioner_remains.handler,
     DESTROY: _build,
     **{operation: partial(_database, operation) for operation in sorted(swaps.OPERATIONS)},
     "rds.DeleteDBParameterGroup": _parameter_group,
@@ -287,5 +304,6 @@ UNDOS_BY_ANSWER: dict[str, Callable[[Aws, Entry], Remaining]] = {
     "rds.DeleteDBInstance": _db_instance,
     "s3.AbortMultipartUpload": _upload,
     "s3.DeleteObjects": _objects,
+    "sqs.DeleteMessage": provisioner_remains.event,
 }
 """Those that look at what the act was answered too: which ids S3 gave to what it made, which execution began."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, model_validator
 
 
 class Row(BaseModel):
@@ -179,7 +179,8 @@ class BadDeployment(Row):
 
 
 class Provisioner(Row):
-    """What makes a new tenant's bucket: an event on a bus, a rule, and a Lambda function that the rule calls.
+    """What makes a new tenant's bucket: an event on a bus, a rule, and a Lambda function that the rule calls. And what
+    the application tells of a tenant.
 
     Attributes:
         function: the Lambda function's name.
@@ -188,11 +189,19 @@ class Provisioner(Row):
         statement: the id of the statement in the function's policy that lets the rule call it.
         source, detail_type: what the event is, whose detail has "slug", "tenant_id" and "bucket".
         archive: what keeps the events; "" where nothing does.
+        archive_seconds: how long an event may take to be in the archive.
         dead_letters: the queue with the events that the function failed of; "" where there is none.
         undelivered: the queue with the events that the rule could not give to the function; "" where there is none.
         log_group: where the function logs.
         bucket: a tenant's bucket; `{slug}` stands for the tenant's name.
+        fallback: what it is called where that name is taken; `{bucket}` stands for it, `{hex}` for six digits.
+        reference: the tenant whose bucket is as all are to be; "" for the first one.
         alarms: those of which one at least must fire while tenants get no bucket.
+        service, path: which service (key of `services`) has the page of tenants, where POST `{"slug", "name",
+            "exercise"}` founds one.
+        artisan: how the application's commands begin.
+        page_service, page, documents: which service has the tenants' own pages, one that needs no bucket, and the one
+            where documents are kept; `{slug}` stands for the tenant's name.
     """
 
     function: str
@@ -203,11 +212,20 @@ class Provisioner(Row):
     source: str
     detail_type: str = "tenant.created"
     archive: str = ""
+    archive_seconds: NonNegativeFloat = 600
     dead_letters: str = ""
     undelivered: str = ""
     log_group: str
     bucket: str
+    fallback: str = "{bucket}-{hex}"
+    reference: str = ""
     alarms: tuple[str, ...] = ()
+    service: str = "api"
+    path: str = "/api/tenants"
+    artisan: tuple[str, ...] = ("php", "artisan")
+    page_service: str = "tenant"
+    page: str = "/t/{slug}/orders"
+    documents: str = "/t/{slug}/documents"
 
 
 class Terraform(Row):

@@ -32,10 +32,17 @@ DEADLINES = {
     "s3.DeleteObjects": 1800.0,
     "fis.StopExperiment": 600.0,
     DESTROY: 3600.0,
+    "sqs.DeleteMessage": 600.0,
 }
 """... of what takes AWS longer."""
 NOT_NOW = frozenset(
-    {"InvalidDBInstanceState", "InvalidDBInstanceStateFault", "InvalidDBParameterGroupState", "DependencyViolation"}
+    {
+        "InvalidDBInstanceState",
+        "InvalidDBInstanceStateFault",
+        "InvalidDBParameterGroupState",
+        "DependencyViolation",
+        "ResourceConflictException",
+    }
 )
 """AWS's codes for what it will do a little later."""
 OPENS = "codepipeline.EnableStageTransition"

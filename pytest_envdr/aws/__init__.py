@@ -218,6 +218,10 @@ class Aws:
                 return f"services.{key}.{'name' if value == row.name else 'cluster'} in {self.stack.path}"
             if value in (*row.alarms, *row.error_alarms):
                 return f"services.{key}.{'alarms' if value in row.alarms else 'error_alarms'} in {self.stack.path}"
+        provisioner = self.stack.provisioner
+        for key in ("function", "rule", "bus", "archive", "dead_letters", "undelivered", "log_group"):
+            if provisioner and value == getattr(provisioner, key):
+                return f"provisioner.{key} in {self.stack.path}"
         if value == self.stack.notifications.topic:
             return f"notifications.topic in {self.stack.path}"
         return "not the stack file"

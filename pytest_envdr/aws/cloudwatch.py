@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
 
     from pytest_envdr.aws import Aws
 
@@ -98,6 +98,23 @@ def history(aws: Aws, alarm: str, *, since: datetime) -> list[HistoryItem]:
         )
         for row in rows
     ]
+
+
+def total(aws: Aws, namespace: str, metric: str, dimensions: Mapping[str, str], *, since: datetime) -> float:
+    """The sum of a metric's values since an instant, in whole minutes; a value may take a minute or two to arrive."""
+    end = datetime.now(UTC) + timedelta(minutes=1)
+    rows = aws.call(
+        "cloudwatch.GetMetricStatistics",
+        what=f"Metric {metric} of {namespace} cannot be read",
+        Namespace=namespace,
+        MetricName=metric,
+        Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
+        StartTime=since,
+        EndTime=end,
+        Period=60,
+        Statistics=["Sum"],
+    )["Datapoints"]
+    return float(sum(row["Sum"] for row in rows))
 
 
 def active_mutes(aws: Aws, alarm: str) -> list[str]:

@@ -142,6 +142,12 @@ def check_bucket(aws: Aws, name: str) -> None:
         raise
 
 
+def buckets(aws: Aws, *, prefix: str = "") -> list[str]:
+    """The names of the account's own buckets that begin so, in every Region."""
+    rows = aws.call("s3.ListBuckets", what="The account's buckets cannot be listed")["Buckets"]
+    return sorted(row["Name"] for row in rows if row["Name"].startswith(prefix))
+
+
 def object_pages(aws: Aws, bucket: str, *, prefix: str = "") -> Iterator[list[Object]]:
     """The current objects in the order of their keys' UTF-8 bytes, up to 1,000 a page and request.
 

@@ -51,12 +51,40 @@ def create_bucket(aws: Aws, journal: Journal, name: str, *, tags: Mapping[str, s
     Raises:
         AwsError: the name is taken, or the account has as many buckets as it may.
     """
-    arguments: dict[str, Any] = {"Bucket": name}
-    if aws.stack.region != "us-east-1":  # there, and there only, S3 takes no LocationConstraint
-        arguments["CreateBucketConfiguration"] = {"LocationConstraint": aws.stack.region}
     inverse = Inverse("s3.DeleteBucket", {"Bucket": name, "exercise": tags["envdr:exercise"]}, f"no bucket {name}")
-    aws.act(journal, Act("s3.CreateBucket", arguments, inverse, f"Bucket {name} cannot be created"))
+    aws.act(journal, Act("s3.CreateBucket", creation(aws, name), inverse, f"Bucket {name} cannot be created"))
     configure(aws, journal, name, "s3.PutBucketTagging", Tagging={"TagSet": _tag_set(tags)})
+
+
+def expect_bucket(journal: Journal, name: str, *, tenant: str) -> None:
+    """Write down that a bucket of a drill's own tenant will come to be, whoever makes it, and objects in it. Undone,
+    both are gone. By its name it is the drill's: it bears the tenant's, and no tag that other tenants' have not.
+    """
+    where = {"Bucket": name, "tenant": tenant}
+    whole = Inverse("s3.DeleteBucket", where, f"no bucket {name}")
+    emptied = Inverse("s3.DeleteObjects", {**where, "everything": True}, f"nothing in bucket {name}")
+    for inverse in (whole, emptied):
+        with journal.intending("s3.ExpectBucket", where, inverse=inverse):
+            pass
+
+
+def create_expected(aws: Aws, journal: Journal, name: str) -> None:
+    """Make a bucket that was expected, with which it goes.
+
+    Raises:
+        AwsError: "BucketAlreadyExists": the name is somebody else's; "BucketAlreadyOwnedByYou"; the account has as many
+            buckets as it may.
+    """
+    inverse = Inverse.healed(f"no bucket {name}, by who expected it")
+    aws.act(journal, Act("s3.CreateBucket", creation(aws, name), inverse, f"Bucket {name} cannot be created"))
+
+
+def creation(aws: Aws, name: str) -> dict[str, Any]:
+    """The arguments of CreateBucket in the stack's Region: in us-east-1, and there only, S3 takes no
+    LocationConstraint."""
+    if aws.stack.region == "us-east-1":
+        return {"Bucket": name}
+    return {"Bucket": name, "CreateBucketConfiguration": {"LocationConstraint": aws.stack.region}}
 
 
 def configure(aws: Aws, journal: Journal, bucket: str, operation: str, **arguments: Any) -> None:

@@ -1,4 +1,4 @@
-"""SQS: a queue of the drill's own that a topic may send to."""
+"""SQS: a queue of the drill's own that a topic may send to; what is in a dead-letter queue."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 NAME_LIMIT = 80
 BATCH = 10
 """How many messages one ReceiveMessage gives at most."""
+LOOK_SECONDS = 2
+"""For how long nobody else sees a message that was looked at."""
 LIFETIME = timedelta(hours=12)
 """After that what still stands may be swept away by its tag."""
 
@@ -39,6 +41,19 @@ class Message:
 
     id: str
     body: str
+    sent_at: datetime
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A message of a dead-letter queue. `told` is what whoever gave up says of it: ErrorMessage and RequestID by
+    Lambda, ERROR_CODE and RULE_ARN by EventBridge, and others."""
+
+    queue: str
+    id: str
+    receipt: str
+    body: str
+    told: Mapping[str, str]
     sent_at: datetime
 
 
@@ -94,6 +109,56 @@ def receive(aws: Aws, queue: Queue, *, wait_seconds: int = 1) -> list[Message]:
         MessageSystemAttributeNames=["SentTimestamp"],
     ).get("Messages", [])
     return [Message(row["MessageId"], row["Body"], _sent_at(row)) for row in rows]
+
+
+def depth(aws: Aws, name: str) -> int:
+    """How many messages a queue holds, in somebody's hand or not; approximate, and up to a minute late."""
+    attributes = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    what = f"The messages of queue {name} cannot be counted"
+    answer = aws.call("sqs.GetQueueAttributes", what=what, QueueUrl=queue_url(aws, name), AttributeNames=attributes)
+    return sum(int(answer["Attributes"].get(attribute, 0)) for attribute in attributes)
+
+
+def letters(aws: Aws, name: str, *, hidden_seconds: int = LOOK_SECONDS) -> list[Letter]:
+    """All messages of a dead-letter queue that are visible now. Nobody else sees them for `hidden_seconds`; SQS shows
+    no message otherwise. Which is why this is for queues that nobody works on.
+
+    Raises:
+        NotFound: there is no such queue.
+    """
+    url, found = queue_url(aws, name), dict[str, Letter]()
+    what = f"The messages of queue {name} cannot be received"
+    while rows := aws.call(
+        "sqs.ReceiveMessage",
+        what=what,
+        QueueUrl=url,
+        MaxNumberOfMessages=BATCH,
+        VisibilityTimeout=hidden_seconds,
+        MessageSystemAttributeNames=["SentTimestamp"],
+        MessageAttributeNames=["All"],
+    ).get("Messages"):
+        new = [_letter(name, row) for row in rows if row["MessageId"] not in found]
+        if not new:
+            break
+        found |= {letter.id: letter for letter in new}
+    return list(found.values())
+
+
+def delete(aws: Aws, journal: Journal, letter: Letter, *, why: str) -> None:
+    """Delete a message that is the drill's own, and whose content is in the evidence.
+
+    Raises:
+        AwsError: AWS refuses it, such as with the receipt of an earlier look.
+    """
+    arguments = {"QueueUrl": queue_url(aws, letter.queue), "ReceiptHandle": letter.receipt}
+    inverse = Inverse.healed(f"nothing: message {letter.id} of {letter.queue} was the drill's own, {why}")
+    what = f"Message {letter.id} of queue {letter.queue} cannot be deleted"
+    aws.act(journal, Act("sqs.DeleteMessage", arguments, inverse, what))
+
+
+def _letter(queue: str, row: Mapping[str, Any]) -> Letter:
+    told = {name: value.get("StringValue", "") for name, value in row.get("MessageAttributes", {}).items()}
+    return Letter(queue, row["MessageId"], row["ReceiptHandle"], row["Body"], told, _sent_at(row))
 
 
 def _sent_at(row: Mapping[str, Any]) -> datetime:

@@ -40,6 +40,15 @@ state_losses    what is done to it, and what Terraform says of that
 state_recovery  which version is restored; digest and lock
 state_checks    whether it is what it was: by lineage, serial, plan, and held against AWS both ways
 
+provisioner         the tenant provisioner kept from its work while a tenant is founded, and the way back
+provisioner_fit     the provisioner as it was before; all tenants against all buckets
+provisioner_ways    how it is kept from its work, and where events go then
+provisioner_seen    whether it works, whether the fault is active, who is told
+provisioner_events  events of the drill's own: probes, dead letters given again, archives replayed
+provisioner_late    what comes late, and that it changes nothing
+manual_buckets      a tenant's bucket made by hand like another's, by the runbook's commands
+configuring         how one bucket is configured like another
+
 A `Drill` is what one test tells: its time-line, its objectives, its findings. It neither holds nor changes AWS:
 whatever does takes `aws` and `journal` beside it.
 """

@@ -85,12 +85,18 @@ ALARM_SECONDS = 300
 """How long a fault may stay unnoticed, in AWS's seconds: three periods of the alarm with the last value still in sight,
 the one that was running, and its evaluation and delivery."""
 
+ARCHIVE_SECONDS = 600.0
+"""How long an event may take to be in an archive, in AWS's seconds ("Replaying archived events", EventBridge)."""
+ARRIVAL_SECONDS = 1.0
+"""From the application to the bus, and a clock that is a little off."""
+
 RUNBOOKS = {
     "database_restore": "docs/backup-restore-runbook.md",
     "single_tenant_recovery": "docs/single-tenant-recovery.md",
     "tenant_bucket_recovery": "docs/tenant-bucket-recovery.md",
     "worker_queue_recovery": "docs/worker-queue-recovery.md",
     "bad_deployment_rollback": "docs/deployment-guide.md",
+    "lambda_provisioner_failure": "docs/tenant-provisioner-runbook.md",
 }
 ROLES = {
     "incident_lead": ("Platform Lead", "Senior Engineer"),
@@ -165,7 +171,7 @@ def _data(world: World, count: int) -> list[str]:
         *_table("maintenance", {"service": "api", "path": "/api/tenants"}),
         *_table("bad_deployment", {"service": "api", "pipeline": PIPELINE}),
         *_table("bad_deployment.images", {kind: images.reference(tag) for kind, tag in BAD_IMAGES.items()}),
-        *_table("provisioner", _provisioner()),
+        *_table("provisioner", _provisioner(world)),
         *_table("queue", _queue(world)),
         *_table("terraform", state.row(world)),
         *(line for name, rows in secondary.tables(world, count).items() for line in _table(name, rows)),
@@ -173,7 +179,7 @@ def _data(world: World, count: int) -> list[str]:
     ]
 
 
-def _provisioner() -> dict[str, object]:
+def _provisioner(world: World) -> dict[str, object]:
     return {
         "function": PROVISIONER,
         "bus": BUS,
@@ -183,6 +189,7 @@ def _provisioner() -> dict[str, object]:
         "source": provisioner.SOURCE,
         "detail_type": provisioner.DETAIL_TYPE,
         "archive": TENANT_ARCHIVE,
+        "archive_seconds": round(world.scaled(ARCHIVE_SECONDS) + ARRIVAL_SECONDS, 2),
         "dead_letters": UNMADE_BUCKETS,
         "undelivered": UNDELIVERED_TENANTS,
         "log_group": provisioner.LOG_GROUP,
