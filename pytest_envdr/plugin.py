@@ -13,6 +13,7 @@ from pytest_envdr.fixtures import (  # noqa: F401 (pytest finds a plugin's fixtu
     aws,
     bad_deployment,
     crashed_ecs_service,
+    disabled_provisioner,
     drill,
     ecs_service,
     exercise,

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pytest_envdr.aws import Aws
     from pytest_envdr.journal import Entry
 
+LOOK_SECONDS = 3.0
+"""How long it takes until a message that was looked at shows again."""
 PAGE_SECONDS = 60.0
 """How long the application's page may be away."""
 
@@ -120,7 +122,18 @@ def event(aws: Aws, entry: Entry) -> Remaining:
     if found:
         entry.result = {**entry.result, "came": True}  # only for this process: no more of it is awaited
         return Remaining(tuple(found))
+    if _looked_at(aws, entry):
+        return Remaining(awaited=True)
     late = datetime.now(UTC) < entry.at + timedelta(seconds=before["late_seconds"])
     if not late or entry.result.get("came") or entry.result.get("told") is False:
         return NOTHING
     return Remaining(awaited=not s3.buckets(aws, prefix=before["Bucket"]))
+
+
+def _looked_at(aws: Aws, entry: Entry) -> bool:
+    """Whether messages may be out of sight because somebody has just received them, as like as not a look of the
+    drill's own; after some seconds they show again, or are not the drill's."""
+    begun = datetime.fromisoformat(entry.result.get("looked", datetime.now(UTC).isoformat()))
+    entry.result = {**entry.result, "looked": begun.isoformat()}
+    waited = (datetime.now(UTC) - begun).total_seconds()
+    return waited < LOOK_SECONDS and any(sqs.in_hand(aws, queue) for queue in entry.inverse.arguments["queues"])

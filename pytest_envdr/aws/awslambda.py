@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 LEAST_UNRESERVED = 100
 """How much concurrency an account must leave unreserved (PutFunctionConcurrency)."""
 RESTORED = {
-    "aws:SourceArn": "SourceArn",
-    "aws:SourceAccount": "SourceAccount",
-    "aws:PrincipalOrgID": "PrincipalOrgID",
-    "lambda:EventSourceToken": "EventSourceToken",
+    "aws:sourcearn": "SourceArn",
+    "aws:sourceaccount": "SourceAccount",
+    "aws:principalorgid": "PrincipalOrgID",
+    "lambda:eventsourcetoken": "EventSourceToken",
 }
-"""What a statement's condition is called in AddPermission."""
+"""What a statement's condition is called in AddPermission; the names of conditions have no case."""
 
 
 @dataclass(frozen=True)
@@ -227,7 +227,7 @@ def _reserved(name: str, before: int | None, now: int) -> Inverse:
 def _permission(row: Mapping[str, Any]) -> Permission:
     principal = row["Principal"]
     who = principal if isinstance(principal, str) else next(iter(principal.values()))
-    conditions = {key: value for rows in row.get("Condition", {}).values() for key, value in rows.items()}
+    conditions = {key.lower(): value for rows in row.get("Condition", {}).values() for key, value in rows.items()}
     unknown = conditions.keys() - RESTORED.keys()
     if unknown:
         raise AwsError(f"Permission {row['Sid']} could not be given again as it is: it asks for {sorted(unknown)}")
@@ -237,4 +237,4 @@ def _permission(row: Mapping[str, Any]) -> Permission:
         "Principal": who,
         **{RESTORED[key]: value for key, value in conditions.items()},
     }
-    return Permission(row["Sid"], who, str(conditions.get("aws:SourceArn", "")), arguments)
+    return Permission(row["Sid"], who, str(conditions.get("aws:sourcearn", "")), arguments)

@@ -113,10 +113,12 @@ def receive(aws: Aws, queue: Queue, *, wait_seconds: int = 1) -> list[Message]:
 
 def depth(aws: Aws, name: str) -> int:
     """How many messages a queue holds, in somebody's hand or not; approximate, and up to a minute late."""
-    attributes = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    what = f"The messages of queue {name} cannot be counted"
-    answer = aws.call("sqs.GetQueueAttributes", what=what, QueueUrl=queue_url(aws, name), AttributeNames=attributes)
-    return sum(int(answer["Attributes"].get(attribute, 0)) for attribute in attributes)
+    return _counted(aws, name, "ApproximateNumberOfMessages") + in_hand(aws, name)
+
+
+def in_hand(aws: Aws, name: str) -> int:
+    """How many of them somebody has received, and nobody else sees; approximate."""
+    return _counted(aws, name, "ApproximateNumberOfMessagesNotVisible")
 
 
 def letters(aws: Aws, name: str, *, hidden_seconds: int = LOOK_SECONDS) -> list[Letter]:
@@ -154,6 +156,12 @@ def delete(aws: Aws, journal: Journal, letter: Letter, *, why: str) -> None:
     inverse = Inverse.healed(f"nothing: message {letter.id} of {letter.queue} was the drill's own, {why}")
     what = f"Message {letter.id} of queue {letter.queue} cannot be deleted"
     aws.act(journal, Act("sqs.DeleteMessage", arguments, inverse, what))
+
+
+def _counted(aws: Aws, name: str, attribute: str) -> int:
+    what = f"The messages of queue {name} cannot be counted"
+    answer = aws.call("sqs.GetQueueAttributes", what=what, QueueUrl=queue_url(aws, name), AttributeNames=[attribute])
+    return int(answer["Attributes"].get(attribute, 0))
 
 
 def _letter(queue: str, row: Mapping[str, Any]) -> Letter:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_envdr import founding
+from pytest_envdr import founding, laravel
 from pytest_envdr.aws import s3, s3_acts
 from pytest_envdr.drills import Finding
 from pytest_envdr.drills.configuring import PUTS
@@ -108,29 +108,31 @@ def script(aws: Aws, row: Provisioner, tenant: Founded, made: Manual) -> str:
     """The procedure for the shell; it stops at the first command that fails."""
     endpoint = ["--endpoint-url", aws.stack.endpoint] if aws.stack.endpoint else []
     where = shlex.join(["--region", aws.stack.region, *endpoint])
-    service = aws.stack.services[row.service]
-    note = [*row.artisan, "tenant:bucket", tenant.slug, made.bucket if made.fallback else "FALLBACK"]
-    name = service.name.rpartition("-")[2]
-    overrides = json.dumps({"containerOverrides": [{"name": name, "command": note}]})
-    told = (
-        f"aws ecs run-task --cluster {service.cluster} --task-definition {service.name} --launch-type FARGATE "
-        f"--network-configuration <that of {service.name}> --overrides {shlex.quote(overrides)}"
-    )
+    note = _noting(aws, row, tenant.slug, made.bucket if made.fallback else "FALLBACK")
     fallback = row.fallback.format(bucket=tenant.bucket, hex="<six hex digits>")
     lines = [
         "#!/bin/sh",
         f"# The bucket of tenant {tenant.slug}, made by hand.",
         f"# Where create-bucket answers {TAKEN}, the name is another account's. Take {fallback}",
         "# instead, in every line below, and note it in `tenants.bucket` of the central database:",
-        f"#   {told}",
+        f"#   {note}",
         "set -eu",
         f'aws() {{ command aws {where} "$@"; }}',
         "",
         *(step.command for step in made.steps),
     ]
     if made.fallback:
-        lines += [f"# {tenant.bucket} was taken: this is the fallback name, noted by", f"#   {shlex.join(note)}"]
+        lines += [f"# {tenant.bucket} was taken: this is the fallback name. Noted where the application looks:", note]
     return "\n".join(lines) + "\n"
+
+
+def _noting(aws: Aws, row: Provisioner, slug: str, name: str) -> str:
+    """The command that notes a bucket's name for a tenant, in a task like the service's own."""
+    service = aws.stack.services[row.service]
+    command = [*row.artisan, "tenant:bucket", slug, name]
+    before = {"cluster": service.cluster, "service": service.name, "command": command, "exercise": ""}
+    arguments = {key: value for key, value in laravel.calling(aws, before).items() if key != "tags"}
+    return f"aws ecs run-task --cli-input-json {shlex.quote(json.dumps(arguments))}"
 
 
 def differences(aws: Aws, drill: Drill, like: Tenant, *, slug: str, name: str) -> list[Difference]:

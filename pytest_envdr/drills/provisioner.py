@@ -56,7 +56,7 @@ class Case:
     Attributes:
         how: how the provisioner is kept from its work.
         row: the stack file's `[provisioner]`.
-        slug: the drill's tenant; its probes' begin with it.
+        token: six digits that the names of all bear that the drill tells of: its tenant, its probes.
         before: the provisioner as it was.
         like: the tenant whose bucket the new one is to be like.
         reconciled: tenants and buckets before.
@@ -72,7 +72,7 @@ class Case:
 
     how: Disabling
     row: Provisioner
-    slug: str
+    token: str
     before: Settings
     like: Tenant
     reconciled: Reconciled
@@ -90,6 +90,11 @@ class Case:
     def way(self) -> Way:
         """What that is: how it is done, and where events go."""
         return WAYS[self.how]
+
+    @property
+    def slug(self) -> str:
+        """The drill's own tenant."""
+        return f"envdr-{self.token}"
 
     @property
     def told(self) -> list[Told]:
@@ -176,8 +181,7 @@ class DisabledProvisioner:
 
     def reconcile(self) -> Reconciled:
         """All tenants against all buckets, once more."""
-        prefix = self.case.row.bucket.format(slug=self.case.slug)
-        found = provisioner_fit.reconcile(self._aws, self.case.row, but=prefix)
+        found = provisioner_fit.reconcile(self._aws, self.case.row, but=self.case.token)
         provisioner_fit.tell(self._drill, found, when="after")
         if found.missing(self.tenant.slug):
             title = f"tenant {self.tenant.slug} has no bucket after all"
@@ -234,7 +238,7 @@ def _case(aws: Aws, drill: Drill, how: Disabling) -> Case:
         title = f"{len(reconciled.without_bucket)} tenants have no bucket, and had none before the drill"
         drill.finding(Finding("tenant.without-bucket", "warning", title, slugs, "Make them by the runbook."))
     like = provisioner_fit.reference(aws, row)
-    return Case(how, row, f"envdr-{secrets.token_hex(3)}", before, like, reconciled)
+    return Case(how, row, secrets.token_hex(3), before, like, reconciled)
 
 
 def _prepare(aws: Aws, journal: Journal, drill: Drill, case: Case, settle_seconds: float) -> None:
@@ -303,7 +307,7 @@ def _put_back(aws: Aws, journal: Journal, drill: Drill, case: Case) -> Iterator[
 def _check_as_before(aws: Aws, drill: Drill, case: Case) -> None:
     now = provisioner_fit.settings(aws, case.row)
     drill.attach("settings-after.json", now.as_json, media_type="application/json")
-    left = [*case.before.differences(now), *(f"bucket {name}" for name in s3.buckets(aws) if case.slug in name)]
+    left = [*case.before.differences(now), *(f"bucket {name}" for name in s3.buckets(aws) if case.token in name)]
     if founding.tenant(aws.stack, case.slug) is not None:
         left.append(f"tenant {case.slug}")
     if left:

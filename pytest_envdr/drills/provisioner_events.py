@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 PROCESSED_SECONDS = 300.0
 """How long an event may take to be processed, with the metrics that tell of it."""
 REPLAY_SECONDS = 1800.0
+VISIBLE_SECONDS = 60.0
 MINUTE = timedelta(minutes=1)
 HANDLED = ("event of", "message", "said", "then")
 
@@ -108,9 +109,8 @@ def redrive(
     down with what was done about it, then deleted; those of others are left."""
     rows, taken = [], 0
     for told, one in found:
-        drill.attach(
-            f"letter-{told.slug}.json", json.dumps({"body": one.body, **one.told}, indent=2, ensure_ascii=False)
-        )
+        text = json.dumps({"body": one.body, **one.told}, indent=2, ensure_ascii=False)
+        drill.attach(f"letter-{told.slug}.json", text, media_type="application/json")
         try:
             answered = awslambda.invoke(aws, journal, row.function, _event_of(one.body))
         except AwsError as error:
@@ -120,7 +120,7 @@ def redrive(
             rows.append((told.slug, one.id, f"{answered.error}: {answered.payload[:200]}", "left in the queue"))
             continue
         taken += 1
-        _delete(aws, journal, told, one)
+        _delete(aws, journal, drill, told, one)
         rows.append((told.slug, one.id, answered.payload[:200], "deleted"))
     caption = "Only the drill's own messages; what the function failed of stays. Others are untouched."
     drill.table("Dead letters given to the function again", HANDLED, rows, caption=caption)
@@ -147,7 +147,7 @@ def replayed(
     )
     begun = datetime.now(UTC)
     ran = runs(aws, row, since=begun)
-    name = f"envdr-{drill.exercise_id[-6:]}-{told[0].slug[-6:]}"
+    name = f"envdr-{told[0].slug[-6:]}"
     window = (min(one.at for one in told).replace(second=0, microsecond=0), last + MINUTE)
     since, until = window[0], min(window[1], begun)
     events.start_replay(aws, journal, name, archive, rules=[before.rule], since=since, until=until)
@@ -189,9 +189,14 @@ def logged(aws: Aws, row: Provisioner, told: Sequence[Told], *, since: datetime)
     return all(re.search(rf"{re.escape(one.slug)}(?![\w-])", text) for one in told)
 
 
-def _delete(aws: Aws, journal: Journal, told: Told, one: sqs.Letter) -> None:
-    """With a fresh receipt: the one at hand may be of an earlier look."""
-    now = letter(aws, [one.queue], told.slug)
+def _delete(aws: Aws, journal: Journal, drill: Drill, told: Told, one: sqs.Letter) -> None:
+    """With a fresh receipt: the one at hand may be of an earlier look, after which the message shows again."""
+    now = drill.wait_until(
+        lambda: letter(aws, [one.queue], told.slug),
+        what=f"message {one.id} of {one.queue} being visible",
+        deadline=VISIBLE_SECONDS,
+        interval=0.5,
+    )
     if now is not None:
         sqs.delete(aws, journal, now, why=f"of event {told.id}, which was handled")
 

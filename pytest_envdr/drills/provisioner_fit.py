@@ -129,7 +129,7 @@ def check_fit(aws: Aws, drill: Drill) -> Settings:
 
 
 def reconcile(aws: Aws, row: Provisioner, *, but: str = "") -> Reconciled:
-    """All tenants against all buckets; names that begin with `but` are left out.
+    """All tenants against all buckets; names of buckets that have `but` in them are left out.
 
     Raises:
         EnvdrError: the central database cannot be asked.
@@ -142,7 +142,7 @@ def reconcile(aws: Aws, row: Provisioner, *, but: str = "") -> Reconciled:
     there = set(s3.buckets(aws))
     prefix = row.bucket.partition("{slug}")[0]
     theirs = {tenant.bucket for tenant in everyone}
-    lost = sorted(name for name in there - theirs if name.startswith(prefix) and not (but and name.startswith(but)))
+    lost = sorted(name for name in there - theirs if name.startswith(prefix) and not (but and but in name))
     return Reconciled(tuple(tenant for tenant in everyone if tenant.bucket not in there), tuple(lost))
 
 

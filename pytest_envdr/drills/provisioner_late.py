@@ -170,5 +170,5 @@ def _mark(aws: Aws, journal: Journal, drill: Drill, bucket: str) -> None:
 def _snapshot(aws: Aws, case: Case, slug: str, bucket: str) -> Snapshot:
     recorded = founding.tenant(aws.stack, slug)
     versions = tuple(sorted((one.key, one.version_id, one.etag) for one in s3.versions(aws, bucket)))
-    own = frozenset(name for name in s3.buckets(aws) if case.slug in name)
+    own = frozenset(name for name in s3.buckets(aws) if case.token in name)
     return Snapshot(recorded.bucket if recorded else "", verify.configuration(aws, bucket), versions, own)

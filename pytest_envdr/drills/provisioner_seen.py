@@ -39,7 +39,7 @@ def prove_works(aws: Aws, journal: Journal, drill: Drill, case: Case, word: str)
     """
     begun = drill.clock.monotonic()
     letters = provisioner_events.Way()
-    told = provisioner_events.put_probe(aws, journal, case.row, f"{case.slug}-{word}", letters)
+    told = provisioner_events.put_probe(aws, journal, case.row, f"envdr-{word}-{case.token}", letters)
     try:
         drill.wait_until(
             lambda: provisioner_events.there(aws, told.bucket),
@@ -72,7 +72,7 @@ def prove_kept_away(aws: Aws, journal: Journal, drill: Drill, case: Case) -> Non
     """
     since = datetime.now(UTC)
     failed = provisioner_events.runs(aws, case.row, metric="Errors", since=since)
-    told = provisioner_events.put_probe(aws, journal, case.row, f"{case.slug}-probe", case.letters)
+    told = provisioner_events.put_probe(aws, journal, case.row, f"envdr-probe-{case.token}", case.letters)
     case.probe = told
     silent = max(SILENCE * case.worked_seconds, LEAST_SILENCE_SECONDS)
     begun, expected = drill.clock.monotonic(), bool(case.letters.queues) or case.way.tried
@@ -145,7 +145,7 @@ def wait_until_seen(aws: Aws, drill: Drill, case: Case) -> None:
 
 
 def _see_by_reconciling(aws: Aws, drill: Drill, case: Case) -> None:
-    found = provisioner_fit.reconcile(aws, case.row, but=case.row.bucket.format(slug=case.slug))
+    found = provisioner_fit.reconcile(aws, case.row, but=case.token)
     provisioner_fit.tell(drill, found, when="meanwhile")
     title = f"no alarm can tell that rule {case.row.rule} is disabled: no metric moves"
     detail = "only who holds the tenants against the buckets finds out; the drill did, nothing else does"

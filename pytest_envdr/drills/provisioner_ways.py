@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from pytest_envdr.journal import Journal
     from pytest_envdr.tables import Provisioner
 
-__all__ = ["WAYS", "Disabling", "Way"]
-
 Disabling = Literal["concurrency 0", "rule disabled", "permission removed", "code broken"]
 AT_ONCE_SECONDS = 30.0
 """How long an event may take into a dead-letter queue without being tried."""
