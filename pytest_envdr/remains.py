@@ -287,13 +287,13 @@ UNDOS: dict[str, Callable[[Aws, Mapping[str, Any]], Remaining]] = {
     "lambda.DeleteFunctionConcurrency": provisioner_remains.concurrency,
     "lambda.PutFunctionConcurrency": provisioner_remains.concurrency,
     "lambda.UpdateFunctionConfiguration": provisioner_remains.handler,
-    DESTROY: _build,
     **{operation: partial(_database, operation) for operation in sorted(swaps.OPERATIONS)},
     "rds.DeleteDBParameterGroup": _parameter_group,
     "s3.DeleteBucket": _bucket,
     "s3.PutBucketNotificationConfiguration": _notifications,
     "sns.Unsubscribe": _subscription,
     "sqs.DeleteQueue": _queue,
+    DESTROY: _build,
 }
 """Inverse operation -> what of it is still to be done."""
 

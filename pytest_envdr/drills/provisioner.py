@@ -199,7 +199,13 @@ class DisabledProvisioner:
 
 @contextmanager
 def disabled(
-    aws: Aws, journal: Journal, drill: Drill, *, how: Disabling, settle_seconds: float = SETTLE_SECONDS
+    aws: Aws,
+    journal: Journal,
+    drill: Drill,
+    *,
+    how: Disabling,
+    settle_seconds: float = SETTLE_SECONDS,
+    effect_seconds: float = provisioner_seen.EFFECT_SECONDS,
 ) -> Iterator[DisabledProvisioner]:
     """Keep the provisioner from its work, see that it is, and found a tenant. On leaving, however it is left, the
     provisioner is exactly as before, and nothing of the drill's tenants is left.
@@ -208,6 +214,7 @@ def disabled(
         aws, journal, drill: as everywhere.
         how: see `provisioner_ways`.
         settle_seconds: how long the traces of an earlier drill may take to go.
+        effect_seconds: how long a change may take to be in effect.
 
     Raises:
         StackFileError: the stack file lacks `[provisioner]` or `[database]`.
@@ -221,7 +228,7 @@ def disabled(
         with drill.phase(Phase.KICK_OFF):
             _prepare(aws, journal, drill, case, settle_seconds)
         with drill.phase(Phase.TRIGGER):
-            _inflict(aws, journal, drill, case)
+            _inflict(aws, journal, drill, case, effect_seconds)
             _found(aws, journal, drill, case)
         yield DisabledProvisioner(aws, journal, drill, case)
 
@@ -255,7 +262,7 @@ def _prepare(aws: Aws, journal: Journal, drill: Drill, case: Case, settle_second
     case.worked_seconds = provisioner_seen.prove_works(aws, journal, drill, case, "works")
 
 
-def _inflict(aws: Aws, journal: Journal, drill: Drill, case: Case) -> None:
+def _inflict(aws: Aws, journal: Journal, drill: Drill, case: Case, effect_seconds: float) -> None:
     """Keep the provisioner from its work; the fault counts from the request that does it."""
     drill.mark(Mark.FAULT)
     case.way.inflict(aws, journal, case.row, case.before)
@@ -263,9 +270,9 @@ def _inflict(aws: Aws, journal: Journal, drill: Drill, case: Case) -> None:
     drill.wait_until(
         lambda: case.way.in_effect(aws, case.row),
         what=f"{case.row.function} disabled: {case.how}",
-        deadline=provisioner_seen.EFFECT_SECONDS,
+        deadline=effect_seconds,
     )
-    provisioner_seen.prove_kept_away(aws, journal, drill, case)
+    provisioner_seen.prove_kept_away(aws, journal, drill, case, effect_seconds=effect_seconds)
 
 
 def _found(aws: Aws, journal: Journal, drill: Drill, case: Case) -> None:

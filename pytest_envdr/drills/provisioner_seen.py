@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import TYPE_CHECKING
 
 from pytest_envdr import founding
@@ -29,6 +30,7 @@ SILENCE = 3.0
 LEAST_SILENCE_SECONDS = 5.0
 SKEW = timedelta(seconds=5)
 OK, UNAVAILABLE = 200, 503
+PROCESSED = "processed"
 
 
 def prove_works(aws: Aws, journal: Journal, drill: Drill, case: Case, word: str) -> float:
@@ -63,23 +65,40 @@ def prove_works(aws: Aws, journal: Journal, drill: Drill, case: Case, word: str)
     return took
 
 
-def prove_kept_away(aws: Aws, journal: Journal, drill: Drill, case: Case) -> None:
-    """Tell of a tenant that there is not, and see that no bucket is made: by the message in a dead-letter queue, by the
-    function's errors, or, where nothing can tell, by nothing happening for much longer than it took before.
+def prove_kept_away(aws: Aws, journal: Journal, drill: Drill, case: Case, *, effect_seconds: float) -> None:
+    """Tell of tenants that there are not, until no bucket is made for one: a change of function, rule or policy takes a
+    moment to be in effect everywhere.
 
     Raises:
-        WaitFailed: a bucket is made: the fault is not active.
+        WaitFailed: buckets are still made when that ought to be over: the fault is not active.
     """
+    begun = drill.clock.monotonic()
+    for number in count(1):
+        seen = _probed(aws, journal, drill, case, f"probe{number}")
+        if seen != PROCESSED:
+            drill.mark("fault seen active", by=seen)
+            return
+        waited = drill.clock.monotonic() - begun
+        drill.note(f"{waited:.1f} s after it was disabled, {case.row.function} still made a bucket")
+        if waited >= effect_seconds:
+            title = f"the fault is not active: {case.row.function} makes buckets, though it is disabled ({case.how})"
+            drill.finding(Finding("fault.not-active", "failure", title, f"for {waited:.0f} s"))
+            raise WaitFailed(f"No tenant was founded: {title}.")
+
+
+def _probed(aws: Aws, journal: Journal, drill: Drill, case: Case, word: str) -> str:
+    """What became of a probe: `PROCESSED`; or in which dead-letter queue it is, that the function failed, or, where
+    nothing can tell, that nothing happened for much longer than it took before."""
     since = datetime.now(UTC)
     failed = provisioner_events.runs(aws, case.row, metric="Errors", since=since)
-    told = provisioner_events.put_probe(aws, journal, case.row, f"envdr-probe-{case.token}", case.letters)
+    told = provisioner_events.put_probe(aws, journal, case.row, f"envdr-{word}-{case.token}", case.letters)
     case.probe = told
     silent = max(SILENCE * case.worked_seconds, LEAST_SILENCE_SECONDS)
     begun, expected = drill.clock.monotonic(), bool(case.letters.queues) or case.way.tried
 
     def read() -> str:
         if provisioner_events.there(aws, told.bucket):
-            return "processed"
+            return PROCESSED
         if letter := provisioner_events.letter(aws, case.letters.queues, told.slug):
             return f"in {letter.queue}: {letter.told.get('ErrorMessage') or letter.told.get('ERROR_CODE', '')}"
         if case.way.tried and provisioner_events.runs(aws, case.row, metric="Errors", since=since) > failed:
@@ -88,22 +107,13 @@ def prove_kept_away(aws: Aws, journal: Journal, drill: Drill, case: Case) -> Non
         return f"nothing happened for {waited:.0f} s" if not expected and waited >= silent else ""
 
     try:
-        seen = drill.wait_until(
-            read,
-            what=f"the fault being active: {case.how}",
-            deadline=WORKS_SECONDS,
-            failed=lambda _: None,
-            longest_interval=0.5,
+        return drill.wait_until(
+            read, what=f"the fault being active: {case.how}", deadline=WORKS_SECONDS, longest_interval=0.5
         )
     except WaitTimedOut:
         title = f"an event that {case.row.function} was kept from came into no dead-letter queue"
         drill.finding(Finding("events.dropped", "failure", title, ", ".join(case.letters.queues)))
-        seen = "nothing happened"
-    if seen == "processed":
-        title = f"the fault is not active: {case.row.function} made a bucket, though it is disabled ({case.how})"
-        drill.finding(Finding("fault.not-active", "failure", title, told.bucket))
-        raise WaitFailed(f"No tenant was founded: {title}.")
-    drill.mark("fault seen active", by=seen)
+        return f"nothing happened for {WORKS_SECONDS:g} s"
 
 
 def check_degraded(aws: Aws, drill: Drill, case: Case, tenant: Founded) -> None:
