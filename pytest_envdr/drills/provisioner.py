@@ -66,6 +66,7 @@ class Case:
         probe, event: what was told meanwhile: of a tenant that there is not, and of the drill's own.
         tenant: the drill's own.
         manual: the bucket made by hand.
+        own: every event of the drill's own, in order.
         back_at: when the provisioner was put back.
         lost: events that nothing has: neither a dead-letter queue nor, where it alone can, an archive.
     """
@@ -83,6 +84,7 @@ class Case:
     event: Told | None = None
     tenant: Founded | None = None
     manual: Manual | None = None
+    own: list[Told] = field(default_factory=list)
     back_at: datetime | None = None
     lost: list[Told] = field(default_factory=list)
 
@@ -290,6 +292,7 @@ def _found(aws: Aws, journal: Journal, drill: Drill, case: Case) -> None:
         drill.finding(Finding("events.not-told", "failure", title, "", "Look at the application's log."))
         return
     case.event = provisioner_events.Told(case.slug, case.tenant.bucket, event, at)
+    case.own.append(case.event)
 
 
 def _kept(aws: Aws, slug: str, content: bytes) -> str:

@@ -128,16 +128,24 @@ def redrive(
 
 
 def replayed(
-    aws: Aws, journal: Journal, drill: Drill, row: Provisioner, before: Settings, told: Sequence[Told]
+    aws: Aws,
+    journal: Journal,
+    drill: Drill,
+    row: Provisioner,
+    before: Settings,
+    told: Sequence[Told],
+    *,
+    own: Sequence[Told],
 ) -> bool:
-    """Let the archive's events of the drill's own time come again to the one rule; whether all were processed.
+    """Let the archive's events of the drill's own time come again to the one rule; whether all were processed, with
+    those of `own` that the archive has of that time as well.
 
     An event is in the archive some time after it was put, and not before that is over a replay is begun: what it would
     leave out, nobody would miss (aws-semantics 8.7). It brings back whatever else came in that time.
     """
     if before.archive is None:
         return False
-    archive, last = before.archive, max(one.at for one in told)
+    archive, last = before.archive, max(one.at for one in (*told, *own))
     ready = last + timedelta(seconds=row.archive_seconds)
     drill.wait_until(
         lambda: datetime.now(UTC) >= ready,
@@ -162,7 +170,7 @@ def replayed(
     drill.note(
         f"archive {archive.name} was replayed from {since:%H:%M:%S} to {until:%H:%M:%S} UTC, to {row.rule} alone"
     )
-    return _ran(aws, drill, row, told, begun, ran)
+    return _ran(aws, drill, row, [one for one in own if since <= one.at < until], begun, ran)
 
 
 def _ran(aws: Aws, drill: Drill, row: Provisioner, told: Sequence[Told], begun: datetime, before: float) -> bool:

@@ -57,7 +57,7 @@ def put_back(aws: Aws, journal: Journal, drill: Drill, case: Case) -> None:
     case.back_at = drill.mark("provisioner put back").at
     drill.note(f"{undone.entry.inverse.restores}: {undone.how}")
     try:
-        provisioner_seen.prove_works(aws, journal, drill, case, "again")
+        provisioner_seen.prove_works(aws, journal, drill, case, "again", patience=provisioner_seen.silence(case))
     except Refused as error:
         title = f"{case.row.function} does not work though it was put back"
         drill.finding(Finding("provisioner.away", "failure", title, str(error).partition("\n")[0]))
@@ -69,7 +69,7 @@ def check(aws: Aws, journal: Journal, drill: Drill, case: Case, tenant: Founded)
     _mark(aws, journal, drill, bucket)
     before = _snapshot(aws, case, tenant.slug, bucket)
     how = _late(aws, journal, drill, case)
-    own = frozenset(one.bucket for one in case.told)
+    own = frozenset(one.bucket for one in case.own)
     changed = before.changes(_snapshot(aws, case, tenant.slug, bucket), own=own)
     if changed:
         title = f"an event that came late changed what was there ({how})"
@@ -132,7 +132,7 @@ def _from_archive(aws: Aws, journal: Journal, drill: Drill, case: Case) -> str:
     if case.way.told:
         case.lost = [*case.told]
         drill.finding(_lost(case))
-    if provisioner_events.replayed(aws, journal, drill, case.row, case.before, case.told):
+    if provisioner_events.replayed(aws, journal, drill, case.row, case.before, case.told, own=case.own):
         return f"replayed from archive {case.row.archive}"
     if not case.lost:
         case.lost = [*case.told]
