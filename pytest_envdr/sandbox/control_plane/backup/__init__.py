@@ -2,7 +2,8 @@
 
 Where to look: `responses` and `backend` take requests and record what is wanted. `controller` is the control loop's
 step: `plan_runs` makes the jobs of a plan's schedule, `backup_runs` and `restore_runs` take each job through its life,
-`testing_runs` the tests of `restore_testing`. `history` records what was before the sandbox.
+`copy_runs` the `copy_jobs` to another vault or Region, `testing_runs` the tests of `restore_testing`. `history` records
+what was before the sandbox.
 `resources` says what a kind of resource must be able to do: `s3` (with `s3_content` and `s3_restore`) and `rds` (with
 `rds_metadata`).
 `delays` holds every AWS-side time.
@@ -11,8 +12,8 @@ For the seed and for tests, in process: `history.record_daily`, `history.run_pla
 sandbox go wrong is what does in an account: a bucket without versioning or with archived objects, a resource or a role
 that is deleted before the job begins, an instance that RDS cannot copy through the start window.
 
-Not here, answered 501: continuous backups (and with them RestoreTime), copies to other vaults and Regions, legal holds,
-access points, frameworks. Nothing is sent to EventBridge.
+Not here, answered 501: continuous backups (and with them RestoreTime), copies to other accounts, legal holds, access
+points, frameworks. Nothing is sent to EventBridge.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ FIDELITY: dict[str, Fidelity] = {
             "DeleteRestoreTestingPlan",
             "DeleteRestoreTestingSelection",
             "DescribeBackupVault",
+            "DescribeCopyJob",
             "DescribeRecoveryPoint",
             "GetBackupSelection",
             "GetBackupVaultNotifications",
@@ -67,6 +69,7 @@ FIDELITY: dict[str, Fidelity] = {
             "ListBackupJobs",
             "ListBackupSelections",
             "ListBackupVaults",
+            "ListCopyJobs",
             "ListProtectedResources",
             "ListRecoveryPointsByBackupVault",
             "ListRecoveryPointsByResource",
@@ -77,6 +80,7 @@ FIDELITY: dict[str, Fidelity] = {
             "PutBackupVaultNotifications",
             "PutRestoreValidationResult",
             "StartBackupJob",
+            "StartCopyJob",
             "StartRestoreJob",
             "StopBackupJob",
             "UpdateBackupPlan",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from moto.backup.models import BackupBackend, Plan, Vault
 from moto.iam.models import iam_backends
 
-from pytest_envdr.sandbox.control_plane.backup import delays
+from pytest_envdr.sandbox.control_plane.backup import copy_jobs, delays
 from pytest_envdr.sandbox.control_plane.backup.errors import (
     AlreadyExistsException,
     InvalidParameterValueException,
@@ -129,6 +129,8 @@ class SandboxBackup(BackupBackend):
         for rule in document["Rules"]:
             if rule["TargetBackupVaultName"] not in self.vaults:
                 raise InvalidParameterValueException(f"Backup vault {rule['TargetBackupVaultName']} does not exist.")
+            for action in rule.get("CopyActions") or []:
+                copy_jobs.check_destination(self, action["DestinationBackupVaultArn"])
             if rule.get("EnableContinuousBackup"):
                 raise NotImplementedError("continuous backups")
             if expression := rule.get("ScheduleExpression"):

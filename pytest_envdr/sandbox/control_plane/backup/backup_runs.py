@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_envdr.sandbox.control_plane.backup import delays, notifications
+from pytest_envdr.sandbox.control_plane.backup import copy_jobs, delays, notifications
 from pytest_envdr.sandbox.control_plane.backup.errors import JobFailed, NotYet
 from pytest_envdr.sandbox.control_plane.backup.jobs import UNDER_WAY
 from pytest_envdr.sandbox.control_plane.backup.recovery_points import RecoveryPoint
@@ -118,6 +118,7 @@ class BackupRuns:
         if tags:
             self._backend.tag_resource(point.arn, tags)
         job.recovery_point, job.size = point.arn, content.size
+        copy_jobs.follow(self._backend, job, point)
         job.end("COMPLETED", now, message=_summary(issues), category="FAILURE" if issues else None)
         for event in notifications.of_objects(job.vault, "Backup", job.identifier, issues):
             self._tell(event)

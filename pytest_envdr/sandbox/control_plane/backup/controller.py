@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_envdr.sandbox.control_plane.backup.backup_runs import BackupRuns
+from pytest_envdr.sandbox.control_plane.backup.copy_runs import CopyRuns
 from pytest_envdr.sandbox.control_plane.backup.notifications import Courier
 from pytest_envdr.sandbox.control_plane.backup.plan_runs import run_due
 from pytest_envdr.sandbox.control_plane.backup.restore_runs import RestoreRuns
@@ -27,6 +28,7 @@ class BackupController:
         self._backend, self._background = backend, background
         self._courier = Courier(world.account, world.region)
         self._backups = BackupRuns(backend, self._tell)
+        self._copies = CopyRuns(backend, self._tell)
         self._restores = RestoreRuns(backend, self._tell)
         self._tests = TestingRuns(backend)
 
@@ -35,6 +37,7 @@ class BackupController:
         with backend_lock:
             run_due(self._backend, now)
             self._backups.step(now)
+            self._copies.step(now)
             self._restores.step(now)
             self._tests.step(now)
             self._expire(now)

@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from pytest_envdr.sandbox.control_plane.backup.copy_jobs import CopyJob
     from pytest_envdr.sandbox.control_plane.backup.jobs import BackupJob, RestoreJob
 
 SUBJECT = "Notification from AWS Backup"
@@ -26,6 +27,9 @@ EVENTS = frozenset(
         "BACKUP_JOB_SUCCESSFUL",
         "BACKUP_JOB_FAILED",
         "BACKUP_JOB_EXPIRED",
+        "COPY_JOB_STARTED",
+        "COPY_JOB_SUCCESSFUL",
+        "COPY_JOB_FAILED",
         "RESTORE_JOB_STARTED",
         "RESTORE_JOB_COMPLETED",
         "RESTORE_JOB_SUCCESSFUL",
@@ -103,6 +107,19 @@ def of_backup(job: BackupJob) -> Event:
     message = f"{said}{point} Resource ARN : {job.resource}. BackupJob ID : {job.identifier}"
     attributes = {"EventType": "BACKUP_JOB", "State": job.state, "AccountId": job.account, "Id": job.identifier}
     return Event(job.vault, names, message, attributes | {"StartTime": _time(job.created)})
+
+
+def of_copy(job: CopyJob) -> Event:
+    """What a job's state says; the vault that it copies from tells it."""
+    name = {"RUNNING": "COPY_JOB_STARTED", "COMPLETED": "COPY_JOB_SUCCESSFUL"}.get(job.state, "COPY_JOB_FAILED")
+    said = {
+        "RUNNING": "An AWS Backup copy job was started.",
+        "COMPLETED": "An AWS Backup copy job was completed successfully.",
+    }.get(job.state, "An AWS Backup copy job failed.")
+    message = f"{said} Recovery point ARN: {job.point}. Resource ARN : {job.resource}. CopyJob ID : {job.identifier}"
+    attributes = {"EventType": "COPY_JOB", "State": job.state, "AccountId": job.account, "Id": job.identifier}
+    vault = job.source_vault.rsplit(":", 1)[-1]
+    return Event(vault, (name,), message, attributes | {"StartTime": _time(job.created)})
 
 
 def of_restore(job: RestoreJob, vault: str) -> Event:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pytest_envdr.sandbox.world import World
 
 SNAPSHOT_TYPE = "awsbackup"
+DEFAULT_KEY = "alias/aws/rds"
+"""What encrypts a copy where the vault names no key of its own."""
 NOT_NOW = "InvalidDBInstanceState"
 """The error of an instance that cannot be copied at the moment: it is being created, rebooting, ..."""
 MADE = frozenset({"available", "backing-up", "modifying", "storage-optimization"})
@@ -84,6 +86,23 @@ class Databases:
         region, account = self._world.region, self._world.account
         return f"arn:aws:rds:{region}:{account}:snapshot:{SNAPSHOT_TYPE}:job-{job.identifier}"
 
+    def receive(self, content: Content, job: str, key: str | None) -> SnapshotCapture:
+        """Have RDS copy the snapshot; what is encrypted gets a key of this Region."""
+        if not isinstance(content, SnapshotContent):
+            raise JobFailed("The recovery point is none of a database instance.")
+        identifier = _copied(job)
+        try:
+            self.rds.copy_db_snapshot(
+                content.arn, identifier, kms_key_id=key or DEFAULT_KEY, snapshot_type=SNAPSHOT_TYPE, copy_tags=True
+            )
+        except RDSClientError as error:
+            raise JobFailed(f"{error.message} (Service: AmazonRDS; Error Code: {error.code})") from error
+        metadata = rds_metadata.elsewhere(content.metadata(), identifier)
+        return SnapshotCapture(self, identifier, metadata, content.size)
+
+    def copy_arn(self, resource: str, job: str) -> str:  # noqa: ARG002 (one signature)
+        return f"arn:aws:rds:{self._world.region}:{self._world.account}:snapshot:{_copied(job)}"
+
     def test_metadata(self, content: Content) -> dict[str, str]:
         """Source: "Restore testing inferred metadata": small, unprotected, in one zone, in the default groups."""
         given = content.metadata()
@@ -109,6 +128,11 @@ class Databases:
     def _instance(self, arn: str) -> Instance | None:
         found: Any = self.rds.databases.get(arn.rsplit(":", 1)[-1])
         return cast("Instance | None", found)
+
+
+def _copied(job: str) -> str:
+    """The identifier of the snapshot that a copy job makes."""
+    return f"{SNAPSHOT_TYPE}:copyjob-{job.lower()}"
 
 
 class SnapshotCapture:
@@ -146,6 +170,12 @@ class SnapshotContent:
 
     def __init__(self, databases: Databases, identifier: str, metadata: dict[str, str], size: int) -> None:
         self._databases, self._identifier, self._metadata, self.size = databases, identifier, metadata, size
+
+    @property
+    def arn(self) -> str:
+        """The snapshot's."""
+        rds = self._databases.rds
+        return f"arn:aws:rds:{rds.region_name}:{rds.account_id}:snapshot:{self._identifier}"
 
     def metadata(self) -> dict[str, str]:
         return dict(self._metadata)

@@ -57,6 +57,10 @@ READ: dict[str, tuple[str, Callable[[str], Any]]] = {
 """A key of the metadata -> the parameter of RDS in snake case, and how its value is read."""
 KEPT = frozenset({"DBName", "DBSnapshotIdentifier", "NetworkType", "ProcessorFeatures", "UseDefaultProcessorFeatures"})
 """Keys that are given, and taken back without an effect."""
+OF_THE_REGION = frozenset(
+    {"AvailabilityZone", "DBParameterGroupName", "DBSubnetGroupName", "OptionGroupName", "VpcSecurityGroupIds"}
+)
+"""Keys whose values mean something in the source's Region only."""
 KEYS = {name.lower(): name for name in (*READ, *KEPT)}
 DEFAULT_GROUP = "default:"
 """How RDS's own option groups begin: what an instance gets that is told nothing."""
@@ -91,6 +95,12 @@ def describe(instance: DBInstance, snapshot: str) -> dict[str, str]:
         "VpcSecurityGroupIds": instance.vpc_security_group_ids,
     }
     return {name: _text(value) for name, value in values.items() if value is not None}
+
+
+def elsewhere(metadata: Mapping[str, str], snapshot: str) -> dict[str, str]:
+    """The same for a copy of the snapshot: what it says of the original's Region is nothing that there is here."""
+    kept = {name: value for name, value in metadata.items() if name not in OF_THE_REGION}
+    return kept | {"DBSnapshotIdentifier": snapshot}
 
 
 def _text(value: object) -> str:

@@ -21,6 +21,8 @@ class RecoveryPoint:
     Attributes:
         content: the data themselves.
         day: how long a day of the lifecycle lasts, in wall seconds.
+        initiated: when the backup was asked for that a copy is one of; None for an original.
+        source_vault: the ARN of the vault that a copy came from; None for an original.
     """
 
     arn: str
@@ -39,6 +41,8 @@ class RecoveryPoint:
     status: str = "COMPLETED"
     message: str | None = None
     last_restore: datetime | None = None
+    initiated: datetime | None = None
+    source_vault: str | None = None
 
     @property
     def delete_at(self) -> datetime | None:
@@ -61,7 +65,8 @@ class RecoveryPoint:
                 "Status": self.status,
                 "StatusMessage": self.message,
                 "CreationDate": self.created,
-                "InitiationDate": self.created,
+                "InitiationDate": self.initiated or self.created,
+                "SourceBackupVaultArn": self.source_vault,
                 "CompletionDate": self.completed,
                 "BackupSizeInBytes": self.content.size,
                 "BackupSizeBytes": self.content.size,

@@ -82,6 +82,15 @@ class Kind(Protocol):
     def point_arn(self, job: BackupJob) -> str:
         """The ARN of the recovery point that a job makes."""
 
+    def receive(self, content: Content, job: str, key: str | None) -> Capture:
+        """Begin to copy what is in a vault, of this Region or another; `key` is the ARN of the destination's.
+
+        Raises `JobFailed`.
+        """
+
+    def copy_arn(self, resource: str, job: str) -> str:
+        """The ARN of the recovery point that a copy job makes."""
+
     def test_metadata(self, content: Content) -> dict[str, str]:
         """What restore testing infers, with a generated name."""
 

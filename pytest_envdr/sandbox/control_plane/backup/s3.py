@@ -49,6 +49,17 @@ class Buckets:
         name = job.resource.rsplit(":", 1)[-1]
         return f"arn:aws:backup:{self._world.region}:{job.account}:recovery-point:{name}-{stamp}"
 
+    def receive(self, content: Content, job: str, key: str | None) -> BucketCapture:  # noqa: ARG002 (one signature)
+        if not isinstance(content, Held):
+            raise JobFailed("The recovery point is none of a bucket.")
+        copied = content.held.copied()
+        return BucketCapture(self, self._background.start(lambda _: copied))
+
+    def copy_arn(self, resource: str, job: str) -> str:
+        name = resource.rsplit(":", 1)[-1]
+        region, account = self._world.region, self._world.account
+        return f"arn:aws:backup:{region}:{account}:recovery-point:{name}-{job.lower()}"
+
     def test_metadata(self, content: Content) -> dict[str, str]:
         """Source: "Restore testing inferred metadata"."""
         return content.metadata() | {

@@ -6,7 +6,7 @@ up; backups are incremental, which here means that a version's bytes are kept on
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +87,10 @@ class BucketContent:
         """What a restore takes: each key's newest version; a delete marker counts as absent."""
         newest = {key: versions[-1] for key, versions in self.versions.items()}
         return {key: version for key, version in newest.items() if version.body is not None}
+
+    def copied(self) -> BucketContent:
+        """The same, of which nothing goes when this is deleted."""
+        return replace(self, versions={key: list(each) for key, each in self.versions.items()})
 
     def delete(self) -> None:
         """Forget all."""

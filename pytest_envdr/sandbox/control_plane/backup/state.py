@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pytest_envdr.sandbox.control_plane.backup.copy_jobs import CopyJob
     from pytest_envdr.sandbox.control_plane.backup.jobs import BackupJob, RestoreJob
     from pytest_envdr.sandbox.control_plane.backup.notifications import Configuration
     from pytest_envdr.sandbox.control_plane.backup.recovery_points import RecoveryPoint
@@ -30,6 +31,7 @@ class State:
     jobs: dict[str, BackupJob] = field(default_factory=dict)
     active: dict[str, BackupJob] = field(default_factory=dict)
     restores: dict[str, RestoreJob] = field(default_factory=dict)
+    copies: dict[str, CopyJob] = field(default_factory=dict)
     points: dict[str, RecoveryPoint] = field(default_factory=dict)
     selections: dict[str, dict[str, Selection]] = field(default_factory=dict)
     notifications: dict[str, Configuration] = field(default_factory=dict)

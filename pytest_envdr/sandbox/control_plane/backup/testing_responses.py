@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from moto.core.responses import ActionResult, EmptyResult
 
 from pytest_envdr.sandbox.control_plane.backup import restore_testing
+from pytest_envdr.sandbox.control_plane.backup.copy_responses import CopyResponses
 from pytest_envdr.sandbox.control_plane.backup.paging import page
-from pytest_envdr.sandbox.control_plane.backup.responses import BackupResponses
 
 if TYPE_CHECKING:
     from pytest_envdr.sandbox.control_plane.backup.restore_testing import TestingPlan, TestingSelection
 
 
-class AllBackupResponses(BackupResponses):
+class AllBackupResponses(CopyResponses):
     """Everything that the sandbox's AWS Backup answers."""
 
     # moto finds a response's operations by the names of its methods, those of its parents among them.

@@ -191,6 +191,7 @@ class SandboxRDS(RDSBackend):
         kms_key_id: str | None = None,
         tags: list[dict[str, str]] | None = None,
         copy_tags: bool | None = False,  # noqa: FBT001, FBT002 (moto's signature)
+        snapshot_type: str = snapshots.MANUAL,
         **_: Any,
     ) -> Snapshot:
         with backend_lock:
@@ -201,6 +202,7 @@ class SandboxRDS(RDSBackend):
                 key=kms_key_id,
                 tags=tags,
                 copy_tags=bool(copy_tags),
+                snapshot_type=snapshot_type,
             )
 
     def delete_db_snapshot(self, db_snapshot_identifier: str) -> Snapshot:

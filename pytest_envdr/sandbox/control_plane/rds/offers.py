@@ -1,4 +1,4 @@
-"""What a Region offers: engine versions, and classes that they can be had on. MariaDB only, in the version that runs."""
+"""What a Region offers: engine versions, and their instance classes. Only MariaDB, in the version that runs."""
 
 from __future__ import annotations
 

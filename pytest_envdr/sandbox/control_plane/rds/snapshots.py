@@ -122,8 +122,9 @@ def copy(
     key: str | None,
     tags: list[dict[str, str]] | None,
     copy_tags: bool,
+    snapshot_type: str,
 ) -> Snapshot:
-    """Record a copy of a snapshot, a manual one whatever its source is. The control loop makes it.
+    """Record a copy of a snapshot, a manual one or AWS Backup's whatever its source is. The control loop makes it.
 
     The source may be in another Region, which the copy is independent of. `key` is a key of this one, without which
     nothing encrypted comes from another.
@@ -139,13 +140,15 @@ def copy(
     if identifier in backend.database_snapshots:
         raise DBSnapshotAlreadyExistsError(identifier)
     check_available(source)
-    quotas.check_snapshots(backend)
+    if snapshot_type == MANUAL:
+        quotas.check_snapshots(backend)
     target = Snapshot(
         backend,
         cast("Instance", source.database),
         identifier,
         _place(backend),
         source=source,
+        snapshot_type=snapshot_type,
         tags=_plain(tags) or (source.tags if copy_tags else []),
         original_created_at=source.original_snapshot_create_time,
         kms_key_id=key or source.kms_key_id,
