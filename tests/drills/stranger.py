@@ -153,10 +153,10 @@ def copied(stack_file: Path, to: Path, **changes: Mapping[str, Any]) -> Path:
 
 
 def _lines(table: Mapping[str, Any], name: str) -> list[str]:
-    # A JSON string, number or list of strings is TOML as well.
-    rows = [f"{key} = {json.dumps(value)}" for key, value in table.items() if not isinstance(value, dict)]
+    # A JSON string, number or list of strings is TOML as well; as a key, a string may have dots.
+    rows = [f"{json.dumps(key)} = {json.dumps(value)}" for key, value in table.items() if not isinstance(value, dict)]
     for key, value in table.items():
         if isinstance(value, dict):
-            inner = f"{name}.{key}".lstrip(".")
+            inner = f"{name}.{json.dumps(key)}".lstrip(".")
             rows += ["", f"[{inner}]", *_lines(value, inner)]
     return rows
