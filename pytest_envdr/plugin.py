@@ -18,6 +18,7 @@ from pytest_envdr.fixtures import (  # noqa: F401 (pytest finds a plugin's fixtu
     ecs_service,
     exercise,
     journal,
+    lost_terraform_state,
     recovered_tenant,
     restore_source,
     restored_rds,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pytest_envdr.drills import Drill
     from pytest_envdr.drills.state_checks import Checked
     from pytest_envdr.drills.state_fit import Known
-    from pytest_envdr.drills.state_losses import Detection, Loss
+    from pytest_envdr.drills.state_losses import Detection, Loss, Said
     from pytest_envdr.drills.state_places import Place, Where
     from pytest_envdr.journal import Journal
     from pytest_envdr.stack import Stack
@@ -67,6 +67,11 @@ class LostState:
     stale: Lock | None = None
     restored: Candidate | None = None
     fault: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def expected(self) -> Said:
+        """What Terraform ought to say of the loss: the lock table's digest tells it, a lock file does not."""
+        return state_losses.expected(self.place, self.loss)
 
     def wait_until_seen(self) -> Detection:
         """Until Terraform was asked, and what it said, or did not say, is written down; marks SEEN."""

@@ -151,13 +151,18 @@ def _against_aws(aws: Aws, drill: Drill, place: Place, state: State) -> list[Dif
     """Both ways; what is tagged and in no state gets its import blocks."""
     row = place.row
     tagged = resourcegroupstaggingapi.tagged(aws, row.tag_key, row.tag_value)
-    found = verify.held_against(state, tagged, there=partial(verify.there, aws))
+    parts = [arn for arn in tagged if verify.is_part(aws, arn)]
+    own = [arn for arn in tagged if arn not in parts]
+    found = verify.held_against(state, own, there=partial(verify.there, aws))
     orphans = [one.subject for one in found if one.kind == "orphan"]
     managed = sum(held.managed for held in state.resources)
     drill.note(
-        f"held against AWS: {managed} resources in the state, {len(tagged)} tagged {row.tag_key}={row.tag_value}; "
+        f"held against AWS: {managed} resources in the state, {len(own)} tagged {row.tag_key}={row.tag_value}; "
         f"{len(found) - len(orphans)} gone, {len(orphans)} in no state"
     )
+    if parts:
+        caption = "Snapshots, nodes and the like have their tags from what they belong to; no state has them."
+        drill.table("Parts of what is managed", ("ARN",), [(arn,) for arn in parts], caption=caption)
     if orphans:
         drill.attach("import.tf", "\n".join(map(verify.import_block, orphans)))
     return found

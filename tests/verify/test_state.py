@@ -152,6 +152,13 @@ def test_a_state_against_aws() -> None:
     ]
 
 
+def test_a_type_whose_id_is_its_arn() -> None:
+    """An ECS service has no other attribute with its ARN: it is in the state all the same."""
+    service = "arn:aws:ecs:eu-west-1:123456789012:service/prod/api"
+    assert verify.held_against(state(resource(service)), [service], there=lambda _: True) == []
+    assert [one.kind for one in verify.held_against(state(resource(service)), [], there=lambda _: False)] == ["gone"]
+
+
 @pytest.mark.parametrize(
     ("arn", "to", "identity"),
     [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_envdr.aws import Aws
-from pytest_envdr.verify.state import there
+from pytest_envdr.verify.state import is_part, there
 from pytest_envdr.verify.state.importing import TYPES
 from pytest_envdr.verify.state.presence import QUESTIONS
 from tests import account
@@ -101,6 +101,26 @@ def test_a_deleted_cluster_is_gone() -> None:
     made = ecs.create_cluster(clusterName=name)["cluster"]["clusterArn"]
     ecs.delete_cluster(cluster=name)
     assert there(Aws(account.stack()), made) is False
+
+
+def test_what_has_its_tags_from_its_owner() -> None:
+    """A snapshot, and a node of a replication group; a cluster by itself is somebody's own, and so is a queue."""
+    elasticache, name, aws = account.plain("elasticache"), account.unique("alone"), Aws(account.stack())
+    elasticache.create_cache_cluster(
+        CacheClusterId=name, Engine="redis", CacheNodeType="cache.t4g.small", NumCacheNodes=1
+    )
+    assert is_part(aws, arn("rds", "snapshot:awsbackup:job-1"))
+    assert not is_part(aws, arn("elasticache", f"cluster:{name}"))
+    assert not is_part(aws, arn("elasticache", "cluster:no-such-cluster"))
+    assert not is_part(aws, arn("sqs", "jobs"))
+
+
+def test_a_load_balancer_tells_its_state_by_a_code() -> None:
+    """One that stands is there."""
+    ec2, elbv2 = account.plain("ec2"), account.plain("elbv2")
+    subnets = [row["SubnetId"] for row in ec2.describe_subnets()["Subnets"]][:2]
+    made = elbv2.create_load_balancer(Name=account.unique("lb"), Subnets=subnets)["LoadBalancers"][0]
+    assert there(Aws(account.stack()), made["LoadBalancerArn"]) is True
 
 
 def test_what_nobody_can_tell() -> None:

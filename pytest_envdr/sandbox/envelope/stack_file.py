@@ -67,6 +67,7 @@ ALLOWS = {
     "single_tenant_recovery": "swap",
     "tenant_bucket_recovery": "merge",
     "worker_queue_recovery": "reboot",
+    "control_plane_loss": "state",
 }
 """What is approved beyond the scenario itself: nothing but this machine is touched."""
 IDENTITY = "SELECT JSON_VALUE(value, '$.slug') FROM settings WHERE name = 'company'"
@@ -97,6 +98,7 @@ RUNBOOKS = {
     "worker_queue_recovery": "docs/worker-queue-recovery.md",
     "bad_deployment_rollback": "docs/deployment-guide.md",
     "lambda_provisioner_failure": "docs/tenant-provisioner-runbook.md",
+    "control_plane_loss": "docs/terraform-state-runbook.md",
 }
 ROLES = {
     "incident_lead": ("Platform Lead", "Senior Engineer"),

@@ -17,7 +17,7 @@ from pytest_envdr.verify.state.choosing import Candidate, Judged, judge, push_re
 from pytest_envdr.verify.state.comparing import Difference, Kind, compare, described, held_against
 from pytest_envdr.verify.state.importing import import_block
 from pytest_envdr.verify.state.locks import Lock
-from pytest_envdr.verify.state.presence import there
+from pytest_envdr.verify.state.presence import is_part, there
 
 __all__ = [
     "Candidate",
@@ -29,6 +29,7 @@ __all__ = [
     "described",
     "held_against",
     "import_block",
+    "is_part",
     "judge",
     "push_refusal",
     "there",

@@ -94,7 +94,9 @@ def held_against(state: State, tagged: Iterable[str], *, there: Callable[[str], 
 
 
 def _by_arn(resources: Iterable[Held]) -> dict[str, Held]:
-    return {_plain(held.arn): held for held in resources if held.arn}
+    """By what AWS calls them; some types have the ARN as their id alone (`aws_ecs_service`)."""
+    arns = ((held.arn or held.id, held) for held in resources)
+    return {_plain(arn): held for arn, held in arns if arn.startswith("arn:")}
 
 
 def _plain(arn: str) -> str:

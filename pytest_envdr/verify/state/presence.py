@@ -106,6 +106,18 @@ QUESTIONS: dict[tuple[str, str], Question] = {
     ("sqs", ""): ("sqs.GetQueueUrl", _one("QueueName"), ""),
 }
 """Service and kind of an ARN -> what asks whether it is there."""
+COPIES = frozenset(
+    {
+        ("backup", "recovery-point"),
+        ("ec2", "network-interface"),
+        ("ec2", "snapshot"),
+        ("ecs", "task"),
+        ("elasticache", "snapshot"),
+        ("rds", "auto-backup"),
+        ("rds", "snapshot"),
+    }
+)
+"""What AWS makes by itself with the tags of what it belongs to: Terraform manages the owner, and not these."""
 ENDED = frozenset({"INACTIVE", "deleted", "deleting", "DELETE_IN_PROGRESS", "terminated"})
 """What AWS still describes though it is gone: an ECS cluster, a NAT gateway."""
 GONE = ("NotFound", "Malformed", "NoSuch", "404", "DoesNotExist", "NonExistent")
@@ -137,10 +149,30 @@ def there(aws: Aws, arn: str) -> bool | None:
     return not place or _stands(answer.get(place))
 
 
+def is_part(aws: Aws, arn: str) -> bool:
+    """Whether something has its tags from what it belongs to: a snapshot, a node of a replication group (ElastiCache
+    gives a group's tags to its clusters). Nobody puts such a thing under Terraform by itself.
+
+    Raises:
+        AwsError: it could not be asked.
+    """
+    parsed = Arn.parse(arn)
+    kind = (parsed.service, parsed.kind)
+    if kind != ("elasticache", "cluster"):
+        return kind in COPIES
+    what = f"Whether {arn} belongs to a replication group cannot be told"
+    try:
+        rows = aws.call("elasticache.DescribeCacheClusters", what=what, CacheClusterId=parsed.name)["CacheClusters"]
+    except NotFound:
+        return False
+    return any(row.get("ReplicationGroupId") for row in rows)
+
+
 def _stands(found: Any) -> bool:
+    """Whether any of what was described has not ended; some tell their state as a word, others in a `Code`."""
     rows = found if isinstance(found, list) else [found]
     states = [row.get("status", row.get("State", "")) if isinstance(row, dict) else "" for row in rows if row]
-    return any(state not in ENDED for state in states)
+    return any(str(state.get("Code", "") if isinstance(state, dict) else state) not in ENDED for state in states)
 
 
 def _log_group(aws: Aws, arn: Arn) -> bool:
