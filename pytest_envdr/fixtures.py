@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_envdr.drills.deployments import BadDeployment
     from pytest_envdr.drills.provisioner import DisabledProvisioner
     from pytest_envdr.drills.queues import StoppedWorker
+    from pytest_envdr.drills.regions import SecondaryRegion
     from pytest_envdr.drills.services import CrashedService, StoppedService
     from pytest_envdr.drills.tenants import RecoveredTenant
     from pytest_envdr.exercise import Exercise
@@ -40,6 +41,7 @@ __all__ = [
     "recovered_tenant",
     "restore_source",
     "restored_rds",
+    "secondary_region",
     "stack",
     "stopped_ecs_service",
     "stopped_worker",
@@ -293,3 +295,19 @@ def disabled_provisioner(
         exercise.check_approval("lambda_provisioner_failure")
         with provisioner.disabled(exercise.aws, exercise.journal, drill, how=request.param) as disabled:
             yield disabled
+
+
+@pytest.fixture
+def secondary_region(exercise: Exercise, drill: Drill) -> Iterator[SecondaryRegion]:
+    """The standby Region, in which the stack is built again step by step, and tested there without the primary.
+
+    Broken: nothing; the standby Region is cut off from the primary while it is tested the second time. Created: all
+    that the modules make there, and the database restored from its replicated backup. Put back: all of it goes, and is
+    seen to be gone.
+    """
+    from pytest_envdr.drills import regions  # noqa: PLC0415 (a run without drills needs no boto3)
+
+    with running.outcomes():
+        exercise.check_approval("regional_failover")
+        with regions.built(exercise.aws, exercise.journal, drill) as region:
+            yield region
