@@ -22,6 +22,7 @@ from pytest_envdr.fixtures import (  # noqa: F401 (pytest finds a plugin's fixtu
     recovered_tenant,
     restore_source,
     restored_rds,
+    secondary_region,
     stack,
     stopped_ecs_service,
     stopped_worker,
