@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from pytest_envdr.stack import Stack
 
+pytestmark = pytest.mark.sweep
+
 MODULE = """
 terraform {
   backend "s3" {}

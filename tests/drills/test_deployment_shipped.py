@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+pytestmark = pytest.mark.sweep
+
 PATIENCE = 180.0
 PROVED = (
     "codepipeline.GetPipelineExecution",

@@ -358,6 +358,7 @@ def test_what_somebody_deleted_would_be_made_again(account: Account, terraform: 
         )
 
 
+@pytest.mark.sweep
 def test_a_queue_in_sqs_and_a_lock_in_a_table_are_described_too(tmp_path: Path) -> None:
     """A stack of the other kind needs no change either; its state is made once, however many ask at the same time."""
     with Sandbox(speed=20, tenants=1, queue="sqs", terraform_lock="table") as sandbox:
