@@ -16,6 +16,7 @@ from pytest_envdr.sandbox.envelope.pipeline import BUILD, CONTAINER, DEPLOY, PIP
 from pytest_envdr.waiting import wait_until
 from tests.drills import deployment_rig as rig
 from tests.drills import runs
+from tests.drills.shipping_rig import PATIENCE, aimed, at_rest, broken, executions, retired, stage
 from tests.drills.stranger import Stranger
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.sweep
 
-PATIENCE = 180.0
 PROVED = (
     "codepipeline.GetPipelineExecution",
     "codepipeline.GetPipelineState",
@@ -40,45 +40,6 @@ def stranger() -> Iterator[Stranger]:
     """A developer of a sandbox of its own: its pipeline ships to its api."""
     with Sandbox(speed=20, tenants=1) as sandbox:
         yield Stranger(sandbox.stack)
-
-
-def aimed(stranger: Stranger, directory: Path, **tables: Mapping[str, Any]) -> Path:
-    """A stack file whose bad deployments go through the pipeline to the api."""
-    aim = {"bad_deployment": {"service": "api", "pipeline": PIPELINE}}
-    return rig.aimed(stranger.stack_file, directory, "api", **{**aim, **tables})
-
-
-def executions(stranger: Stranger) -> list[dict[str, Any]]:
-    """The newest first."""
-    answer = stranger.client("codepipeline").list_pipeline_executions(pipelineName=PIPELINE)
-    return list(answer["pipelineExecutionSummaries"])
-
-
-def stage(stranger: Stranger, name: str) -> dict[str, Any]:
-    """A stage as it is."""
-    rows = stranger.client("codepipeline").get_pipeline_state(name=PIPELINE)["stageStates"]
-    return next(dict(row) for row in rows if row["stageName"] == name)
-
-
-def broken(stranger: Stranger, kind: str) -> str:
-    """The revision that is broken in a way, as the stack file names it."""
-    return str(stranger.stack["bad_deployment"]["revisions"][kind]["s3_object_version_id"])
-
-
-def retired(stranger: Stranger) -> set[str]:
-    """The api's revisions that cannot be deployed any more."""
-    listed = stranger.client("ecs").list_task_definitions(familyPrefix=stranger.name("api"), status="INACTIVE")
-    return set(listed["taskDefinitionArns"])
-
-
-def at_rest(stranger: Stranger) -> None:
-    """Wait until the service and the pipeline are."""
-    stranger.wait_until_steady("api")
-    wait_until(
-        lambda: not [row for row in executions(stranger) if row["status"] in ("InProgress", "Stopping")],
-        what="the pipeline at rest",
-        deadline=PATIENCE,
-    )
 
 
 def check_run(stranger: Stranger, directory: Path, kind: str) -> runs.Place:
@@ -146,6 +107,25 @@ def test_an_artifact_that_says_another_image(stranger: Stranger, tmp_path: Path)
         s3.put_object(**where, Body=kept)
     assert again.revisions == again.intended
     assert [one.id for one in drill.failures if one.id != "pipeline.outage"] == ["pipeline.digest"]
+    assert rig.looked_at(stranger, "api") == before
+    assert runs.Place(tmp_path).owed == []
+
+
+def test_green_over_a_service_that_was_rolled_back(stranger: Stranger, tmp_path: Path) -> None:
+    """The pipeline has ended well by the time that a hand takes the deployment back: it is green over a service that
+    runs something else, and the drill says so, by the execution's id and the revision's."""
+    at_rest(stranger)
+    before = rig.looked_at(stranger, "api")
+    stack = aimed(stranger, tmp_path)
+    with rig.rehearsing(stack, tmp_path, "answers-500", way="pipeline") as (_, drill, bad):
+        wait_until(lambda: executions(stranger)[0]["status"] == "Succeeded", what="green", deadline=PATIENCE)
+        shipped = executions(stranger)[0]["pipelineExecutionId"]
+        bad.wait_until_seen()
+        bad.roll_back()
+        bad.wait_until_recovered()
+    (green,) = [one for one in drill.findings if one.severity != "note"]
+    assert (green.id, green.severity) == ("pipeline.green", "warning")
+    assert green.detail.startswith(f"execution {shipped} of revision {broken(stranger, 'answers-500')} is Succeeded")
     assert rig.looked_at(stranger, "api") == before
     assert runs.Place(tmp_path).owed == []
 
