@@ -179,6 +179,7 @@ def test_the_stack_file_has_what_the_data_scenarios_read(account: Account, stack
         "single_tenant_recovery": ("swap",),
         "tenant_bucket_recovery": ("merge",),
         "worker_queue_recovery": ("reboot",),
+        "control_plane_loss": ("state",),
     }
 
 
