@@ -6,10 +6,12 @@
 - reading, writing, uploads, lists, responses: the answers
 - archive: what must be restored before it can be read
 - listing, backend: versions and their order, the defaults of a bucket made today
+- replication, replicator: what a bucket's configuration says, and who does what it says
 - foundings: content that is made when it is first asked for
 - filling: buckets filled in this process, for the seed
 
-Not here: replication, lifecycle (kept, never carried out), inventory, batch operations, access points, SSE-C, XXHash.
+Not here: replication of what happens to an object later (its tags, ACL and retention), lifecycle (kept, never carried
+out), inventory, batch operations, access points, SSE-C, XXHash.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from pytest_envdr.sandbox.control_plane.extension import extend
 from pytest_envdr.sandbox.control_plane.s3.archive import Restores
 from pytest_envdr.sandbox.control_plane.s3.backend import SandboxS3
 from pytest_envdr.sandbox.control_plane.s3.foundings import Foundings
+from pytest_envdr.sandbox.control_plane.s3.replicator import Replicator
 from pytest_envdr.sandbox.control_plane.s3.responses import extend_responses
 from pytest_envdr.sandbox.fidelity import ACTED, SIMULATED, Fidelity
 
@@ -43,6 +46,7 @@ FIDELITY: dict[str, Fidelity] = {
             "GetBucketEncryption",
             "GetBucketNotificationConfiguration",
             "GetBucketOwnershipControls",
+            "GetBucketReplication",
             "GetObjectAttributes",
             "GetObjectRetention",
             "HeadObject",
@@ -51,6 +55,7 @@ FIDELITY: dict[str, Fidelity] = {
             "ListObjects",
             "ListObjectsV2",
             "PutBucketPolicy",
+            "PutBucketReplication",
             "PutObject",
             "PutObjectAcl",
             "RestoreObject",
@@ -63,14 +68,15 @@ FIDELITY: dict[str, Fidelity] = {
 
 
 class S3Controller:
-    """Ends restores from the archive; nothing else moves by itself here."""
+    """Ends restores from the archive, and replicates; nothing else moves by itself here."""
 
-    def __init__(self, restores: Restores) -> None:
-        self._restores = restores
+    def __init__(self, restores: Restores, replicator: Replicator) -> None:
+        self._restores, self._replicator = restores, replicator
 
     def step(self) -> None:
-        """End the restores whose time has come."""
+        """End the restores whose time has come, and copy what is to be replicated."""
         self._restores.step()
+        self._replicator.step()
 
     def close(self) -> None:
         """Nothing to stop."""
@@ -81,4 +87,5 @@ def install(world: World) -> Controller:
     extend("s3", SandboxS3)
     restores = Restores(world)
     extend_responses(world, restores, Foundings(world))
-    return S3Controller(restores)
+    SandboxS3.replicator = Replicator(world)
+    return S3Controller(restores, SandboxS3.replicator)

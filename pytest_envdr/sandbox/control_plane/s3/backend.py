@@ -7,7 +7,7 @@ import secrets
 from contextlib import suppress
 from functools import partial
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from moto.iam.access_control import PermissionResult
 from moto.s3 import notifications
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from moto.s3.models import FakeMultipart
+
+    from pytest_envdr.sandbox.control_plane.s3.replicator import Replicator
 
 ENFORCED = "BucketOwnerEnforced"
 PERMISSIONS = {policy.ALLOW: PermissionResult.PERMITTED, policy.DENY: PermissionResult.DENIED}
@@ -50,7 +52,13 @@ def ownership(bucket: FakeBucket) -> str:
 
 
 class SandboxS3(S3Backend):
-    """moto's S3, where versions are kept as S3 keeps them and each key is in its place of the order."""
+    """moto's S3, where versions are kept as S3 keeps them and each key is in its place of the order.
+
+    Attributes:
+        replicator: who hears of what is written; set when the sandbox is made.
+    """
+
+    replicator: ClassVar[Replicator]
 
     @property
     @override
@@ -91,8 +99,12 @@ class SandboxS3(S3Backend):
         checksum_value: str | None = None,
         request_method: str | None = "PUT",
         disable_notification: bool | None = False,
+        replica_of: str | None = None,
     ) -> FakeKey:
-        """A new version; without versioning, or with it suspended, it takes the place of the one with the id `null`."""
+        """A new version; without versioning, or with it suspended, it takes the place of the one with the id `null`.
+
+        `replica_of` is the id of the version that it is a replica of, and its own.
+        """
         if storage is not None and storage not in STORAGE_CLASS:
             raise InvalidStorageClass(storage=storage)
         bucket = self.get_bucket(bucket_name)
@@ -108,7 +120,7 @@ class SandboxS3(S3Backend):
             storage=storage,
             etag=etag or _etag(value, str(encryption)),
             is_versioned=bool(bucket.versioning_status),
-            version_id=secrets.token_hex(16) if bucket.is_versioned else "null",
+            version_id=replica_of or (secrets.token_hex(16) if bucket.is_versioned else "null"),
             multipart=multipart,
             encryption=encryption,
             kms_key_id=kms_key_id or default.get("KMSMasterKeyID"),
@@ -118,7 +130,7 @@ class SandboxS3(S3Backend):
             lock_until=lock_until,
             checksum_value=checksum_value,
         )
-        self._append(bucket, key_name, key)
+        self._append(bucket, key_name, key, replica=replica_of is not None)
         if not disable_notification:
             notifications.send_event(self.account_id, EVENTS[str(request_method)], bucket, key)
         return key
@@ -138,11 +150,16 @@ class SandboxS3(S3Backend):
             if gone is not None:
                 notifications.send_event(self.account_id, REMOVED, bucket, gone)
             return True, {}
-        marker = FakeDeleteMarker(key=SimpleNamespace(name=key_name))  # type: ignore[arg-type] # only the name is asked for
-        marker._version_id = secrets.token_hex(16) if bucket.is_versioned else "null"
-        self._append(bucket, key_name, marker)
+        marker = self.mark_deleted(bucket, key_name)
         notifications.send_event(self.account_id, MARKED, bucket, _told(marker))
         return True, {"version-id": marker.version_id, "delete-marker": "true"}
+
+    def mark_deleted(self, bucket: FakeBucket, name: str, *, version_id: str | None = None) -> FakeDeleteMarker:
+        """A new delete marker; one with a `version_id` is a replica."""
+        marker = FakeDeleteMarker(key=SimpleNamespace(name=name))  # type: ignore[arg-type] # only the name is asked for
+        marker._version_id = version_id or (secrets.token_hex(16) if bucket.is_versioned else "null")
+        self._append(bucket, name, marker, replica=version_id is not None)
+        return marker
 
     def _delete_version(self, bucket: FakeBucket, name: str, version_id: str, *, bypass: bool) -> dict[str, Any]:
         said: dict[str, Any] = {"version-id": version_id}
@@ -163,12 +180,14 @@ class SandboxS3(S3Backend):
         notifications.send_event(self.account_id, REMOVED, bucket, _told(gone))
         return said
 
-    def _append(self, bucket: FakeBucket, name: str, version: FakeKey | FakeDeleteMarker) -> None:
+    def _append(self, bucket: FakeBucket, name: str, version: FakeKey | FakeDeleteMarker, *, replica: bool) -> None:
         with backend_lock:
             older = bucket.keys.getlist(name, [])
             if not bucket.is_versioned:
                 older = [one for one in older if one.version_id != "null"]
             bucket.keys.setlist(name, [*older, version])
+            if not replica:
+                self.replicator.begin(bucket, name, version)
 
 
 def _etag(value: bytes, encryption: str) -> str:

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from pytest_envdr.sandbox.control_plane.s3 import archive, checksums
 from pytest_envdr.sandbox.control_plane.s3.refusals import Refused, missing
+from pytest_envdr.sandbox.control_plane.s3.replicator import status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,6 +88,8 @@ class Reading(S3Response):
         headers = {name: text for name, text in key.metadata.items() if name.lower() not in SENT_ONLY}
         headers |= key.response_dict | {"accept-ranges": "bytes"}
         headers.pop("x-amz-sdk-checksum-algorithm", None)
+        if (word := status(key)) is not None:
+            headers["x-amz-replication-status"] = word
         if self.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED":
             headers |= checksum_headers(key)
         for parameter, name in ALLOWED_HEADER_OVERRIDES.items():

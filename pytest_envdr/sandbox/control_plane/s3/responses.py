@@ -10,8 +10,8 @@ from typing_extensions import override
 
 from pytest_envdr.sandbox.api import Unreachable, is_asked
 from pytest_envdr.sandbox.control_plane.extension import moto_urls
-from pytest_envdr.sandbox.control_plane.s3 import guards, lists, policy
-from pytest_envdr.sandbox.control_plane.s3.backend import ENFORCED, ownership
+from pytest_envdr.sandbox.control_plane.s3 import guards, lists, policy, replication
+from pytest_envdr.sandbox.control_plane.s3.backend import ENFORCED, SandboxS3, ownership
 from pytest_envdr.sandbox.control_plane.s3.operations import operation
 from pytest_envdr.sandbox.control_plane.s3.refusals import Refused, missing
 from pytest_envdr.sandbox.control_plane.s3.uploads import Uploads
@@ -32,6 +32,8 @@ OWN = {
     "ListBuckets": "_list_buckets",
     "CreateBucket": "_create_bucket",
     "PutBucketPolicy": "_put_policy",
+    "PutBucketReplication": "_put_replication",
+    "GetBucketReplication": "_replication",
     "GetBucketOwnershipControls": "_ownership_controls",
     "GetBucketNotificationConfiguration": "_notification_configuration",
     "HeadObject": "get_object",
@@ -147,6 +149,19 @@ class SandboxS3Response(Uploads):
         policy.require_valid(self.body, bucket.name, public=not closed)
         self.backend.put_bucket_policy(bucket.name, self.body)
         return 204, {}, ""
+
+    def _put_replication(self) -> Any:
+        configuration = replication.read(self.body)
+        bucket = self.backend.get_bucket(self.bucket_name)
+        SandboxS3.replicator.check(bucket, configuration)
+        bucket.replication = configuration  # type: ignore[attr-defined] # where moto looks for it
+        return 200, {}, ""
+
+    def _replication(self) -> Any:
+        configuration: Any = self.backend.get_bucket_replication(self.bucket_name)
+        if not configuration:
+            raise missing("ReplicationConfigurationNotFoundError", "The replication configuration was not found")
+        return 200, {"content-type": "application/xml"}, configuration.shown
 
     def _ownership_controls(self) -> Any:
         bucket = self.backend.get_bucket(self.bucket_name)
