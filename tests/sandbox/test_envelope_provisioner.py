@@ -50,7 +50,9 @@ def bucket(stranger: Stranger, table: Provisioner) -> Iterator[str]:
     wait_until(lambda: runs(stranger, table), what="the provisioner", deadline=SECONDS)
     yield BUCKET
     stranger.client("s3").delete_bucket(Bucket=BUCKET)
-    stranger.client("logs").delete_log_group(logGroupName=table.log_group)
+    logs = stranger.client("logs")
+    for stream in logs.describe_log_streams(logGroupName=table.log_group)["logStreams"]:
+        logs.delete_log_stream(logGroupName=table.log_group, logStreamName=stream["logStreamName"])
 
 
 def tell(stranger: Stranger, table: Provisioner, **detail: Any) -> None:

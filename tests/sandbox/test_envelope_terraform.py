@@ -19,7 +19,7 @@ from pytest_envdr.terraform import State, Terraform, state_of
 from pytest_envdr.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 COMPUTED = {"latest_restorable_time", "last_modified"}
@@ -38,9 +38,16 @@ the secret's replica; its key, and the replicated backups, are the standby Regio
 
 
 @pytest.fixture(scope="module")
-def stack(sandbox_stack: Path) -> Stack:
+def fresh_stack() -> Iterator[Path]:
+    """The stack file of a sandbox that nobody else has done anything in."""
+    with Sandbox(speed=20, tenants=3) as sandbox:
+        yield sandbox.stack
+
+
+@pytest.fixture(scope="module")
+def stack(fresh_stack: Path) -> Stack:
     """The running stack."""
-    return read(sandbox_stack)
+    return read(fresh_stack)
 
 
 @pytest.fixture(scope="module")
@@ -265,10 +272,10 @@ def test_what_is_managed_says_so(stack: Stack, account: Account) -> None:
     assert {name for name, given in tags.items() if (given or {}).get("managed-by") != "terraform"} == set()
 
 
-def test_making_the_state_changes_nothing(sandbox_stack: Path, terraform: Terraform) -> None:
+def test_making_the_state_changes_nothing(fresh_stack: Path, terraform: Terraform) -> None:
     """The state is read from AWS, not applied: no service was updated, no bucket written to but the state's."""
     assert terraform.state()
-    calls = [json.loads(line) for line in (sandbox_stack.parent / "api.jsonl").read_text().splitlines()]
+    calls = [json.loads(line) for line in (fresh_stack.parent / "api.jsonl").read_text().splitlines()]
     begun = next(n for n, row in enumerate(calls) if row["operation"] == "GetLifecyclePolicy")
     reads = ("Describe", "Get", "List", "Head", "BatchGet", "Receive")
     beyond = {f"{row['service']}.{row['operation']}" for row in calls[begun:] if not row["operation"].startswith(reads)}
