@@ -9,8 +9,11 @@ from uuid import uuid4
 
 import pytest
 from botocore.exceptions import ClientError
+from moto.ecs.models import EC2ContainerServiceBackend
+from moto.ecs.responses import EC2ContainerServiceResponse
 
 from pytest_envdr.sandbox.control_plane import application_autoscaling, cloudwatch
+from pytest_envdr.sandbox.control_plane.extension import extend, on_each_path
 from pytest_envdr.waiting import pause, wait_until
 from tests.sandbox.control_plane.served import Served, serving
 
@@ -37,6 +40,9 @@ LONG_ENOUGH = 1.0
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     directory = tmp_path_factory.mktemp("scaling")
+    # Counts alone are looked at: moto's own ECS does, whatever an earlier file of this process has put in its place.
+    extend("ecs", EC2ContainerServiceBackend)
+    on_each_path("ecs", EC2ContainerServiceResponse)
     modules = {"application-autoscaling": application_autoscaling, "cloudwatch": cloudwatch}
     with serving(directory, modules, region="eu-west-3", network="127.206.0.0/16", speed=50) as served:
         yield served
