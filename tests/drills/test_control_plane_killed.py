@@ -129,7 +129,7 @@ def undone(stack: Stack, journal: str) -> int:
     return owed
 
 
-@pytest.mark.parametrize("death", lanes.thinned(STEPS, every=7), ids=lambda death: death.name)
+@pytest.mark.parametrize("death", lanes.thinned(STEPS, every=20), ids=lambda death: death.name)
 def test_killed_at_a_step(outcomes: dict[str, Outcome], death: Death) -> None:
     """SIGKILL around a call, in the loss, the recovery and on the way back: bucket and lock table are as before."""
     outcome = outcomes[death.name]
@@ -137,7 +137,7 @@ def test_killed_at_a_step(outcomes: dict[str, Outcome], death: Death) -> None:
     assert outcome.after == outcome.before
 
 
-@pytest.mark.parametrize("death", lanes.thinned(CHANCES, every=7), ids=lambda death: death.name)
+@pytest.mark.parametrize("death", lanes.thinned(CHANCES, every=20), ids=lambda death: death.name)
 def test_killed_at_random(outcomes: dict[str, Outcome], death: Death) -> None:
     """SIGKILL at an instant that nobody chose, a Terraform at work among them."""
     outcome = outcomes[death.name]
