@@ -220,7 +220,7 @@ class Rig:
         locks = [
             row["Key"] for row in self.s3.list_objects_v2(Bucket=bucket).get("Contents", []) if "tflock" in row["Key"]
         ]
-        items = sorted(json.dumps(row) for row in self.dynamodb.scan(TableName=TABLE)["Items"])
+        items = sorted(json.dumps(row, sort_keys=True) for row in self.dynamodb.scan(TableName=TABLE)["Items"])
         return {"versions": versions, "locks": locks, "items": [item for item in items if f'"{bucket}/' in item]}
 
 

@@ -114,7 +114,7 @@ def undone(rig: Rig, order: Order) -> int:
     return owed
 
 
-@pytest.mark.parametrize("death", lanes.thinned(STEPS, every=6), ids=lambda death: death.name)
+@pytest.mark.parametrize("death", lanes.thinned(STEPS, every=12), ids=lambda death: death.name)
 def test_killed_at_a_step(outcomes: dict[str, Outcome], death: Death) -> None:
     """SIGKILL around a call, in the damage, the recovery, the merge and on the way back: it is owed, and undone."""
     outcome = outcomes[death.name]

@@ -129,7 +129,7 @@ def undone(stack: Stack, journal: str) -> int:
     return owed
 
 
-@pytest.mark.parametrize("death", lanes.thinned(STEPS, every=20), ids=lambda death: death.name)
+@pytest.mark.parametrize("death", lanes.thinned(STEPS, every=40), ids=lambda death: death.name)
 def test_killed_at_a_step(outcomes: dict[str, Outcome], death: Death) -> None:
     """SIGKILL around a call, in the loss, the recovery and on the way back: bucket and lock table are as before."""
     outcome = outcomes[death.name]

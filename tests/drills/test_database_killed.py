@@ -112,7 +112,7 @@ def test_these_are_the_steps(stranger: Stranger, tmp_path: Path) -> None:
     check_undone(stranger, place, before)
 
 
-@pytest.mark.parametrize("step", lanes.thinned(CHOSEN, every=2))
+@pytest.mark.parametrize("step", lanes.thinned(CHOSEN, every=6))
 def test_killed_at_a_step(step: str, stranger: Stranger, tmp_path: Path) -> None:
     """SIGKILL: what was intended is owed, whether or not it was answered, and goes again."""
     place, before = runs.Place(tmp_path), standing(stranger)
@@ -127,7 +127,7 @@ def test_killed_at_a_step(step: str, stranger: Stranger, tmp_path: Path) -> None
     ("what", "step"),
     [
         pytest.param("backup", "answered backup.StartRestoreJob", marks=pytest.mark.sweep),
-        (restoring.CUTOVER, "answered ecs.UpdateService 3"),
+        pytest.param(restoring.CUTOVER, "answered ecs.UpdateService 3", marks=pytest.mark.sweep),
     ],
 )
 def test_killed_elsewhere(what: str, step: str, stranger: Stranger, tmp_path: Path) -> None:
@@ -139,6 +139,7 @@ def test_killed_elsewhere(what: str, step: str, stranger: Stranger, tmp_path: Pa
     check_undone(stranger, place, before)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("seconds", SECONDS[:1])
 def test_killed_at_random(seconds: float, stranger: Stranger, tmp_path: Path) -> None:
     """SIGKILL at an instant that nobody chose."""

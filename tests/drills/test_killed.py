@@ -225,7 +225,7 @@ def test_these_are_the_steps(case: Death, outcome_of: Callable[[Case], Outcome])
     check_brought_back(outcome)
 
 
-@pytest.mark.parametrize("case", lanes.thinned(DEATHS, every=5), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", lanes.thinned(DEATHS, every=12), ids=lambda case: case.name)
 def test_killed_at_a_step(case: Death, outcome_of: Callable[[Case], Outcome]) -> None:
     """SIGKILL before and after each entry of the journal, between call and settle, and on the way back: what was done
     is owed, and `envdr undo` brings it back."""
@@ -297,6 +297,7 @@ def test_an_undo_that_is_killed_is_done_again(killed_stack: Path, tmp_path: Path
     assert stranger.left_by(order.exercise) == []
 
 
+@pytest.mark.sweep
 def test_an_undo_that_is_killed_at_random_is_done_again(killed_stack: Path, tmp_path: Path) -> None:
     """SIGKILL to `envdr undo` itself, at instants that nobody chose."""
     stranger, order = owing(killed_stack, tmp_path)

@@ -163,6 +163,7 @@ def test_killed_at_a_step(case: Death, outcome_of: Callable[[Death], Outcome]) -
     check_brought_back(outcome)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("case", lanes.thinned(CHANCES, every=20), ids=lambda case: case.name)
 def test_killed_at_random(case: Death, outcome_of: Callable[[Death], Outcome]) -> None:
     """SIGKILL at an instant that nobody chose, whatever the workers, the scheduler and the database do meanwhile."""

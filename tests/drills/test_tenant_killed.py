@@ -178,7 +178,7 @@ def of(aws: Aws, tenant: str, state: Path) -> dict[str, Any]:
     return {"databases": own["databases"], "status": dict(own["status"])[tenant], "dumps": files(state)}
 
 
-@pytest.mark.parametrize("case", lanes.thinned(DEATHS, every=6), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", lanes.thinned(DEATHS, every=12), ids=lambda case: case.name)
 def test_killed_at_a_step(case: Death, outcome_of: Callable[[Death], Outcome]) -> None:
     """SIGKILL before and after each act on a database, and between act and settle: all of it is owed, and undone."""
     outcome = outcome_of(case)

@@ -302,6 +302,7 @@ def versions(stack: Stack, account: Account) -> list[State]:
     ]
 
 
+@pytest.mark.sweep
 def test_what_was_changed_by_hand_is_noticed(account: Account, terraform: Terraform) -> None:
     """A count, a tag and a threshold that somebody changed are drift, each with its attribute, until they are back."""
     ecs, cloudwatch = account.client("ecs"), account.client("cloudwatch")
