@@ -11,6 +11,7 @@ import argparse
 import shutil
 import signal
 import sys
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -23,7 +24,7 @@ from pytest_envdr.journal import Entry, Header, Journal, journal_paths, last_hea
 from pytest_envdr.stack import read as read_stack
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from pytest_envdr.settings import Settings
     from pytest_envdr.stack import Stack
@@ -97,6 +98,7 @@ def _sandbox(options: argparse.Namespace) -> int:
     wanted: dict[str, Any] = {name: getattr(chosen, name) for name in names}
     wanted = {name: value for name, value in wanted.items() if value is not None}
     signal.signal(signal.SIGTERM, _end)
+    _check_place(options.stack_file)
     with Sandbox(**wanted, port=options.port, on_progress=_say) as sandbox:
         stack_file = _placed(sandbox.stack, options.stack_file)
         _introduce(read_stack(stack_file))
@@ -109,17 +111,34 @@ def _end(number: int, _: object) -> NoReturn:
     sys.exit(128 + number)
 
 
+def _check_place(wanted: Path | None) -> None:
+    """Before the sandbox starts, which takes seconds: whether its stack file can be written where it is wanted."""
+    if wanted is None:
+        return
+    new = not wanted.exists()
+    with _writing(wanted):
+        wanted.open("ab").close()
+        if new:
+            wanted.unlink()
+
+
 def _placed(stack_file: Path, wanted: Path | None) -> Path:
     if wanted is None:
         return stack_file
-    try:
+    with _writing(wanted):
         shutil.copyfile(stack_file, wanted)
+    return wanted.absolute()
+
+
+@contextmanager
+def _writing(wanted: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise UsageError(
             f"The stack file cannot be written: {error.strerror}.\nLooked at: {wanted}\n"
             "To go on: choose another --stack-file."
         ) from error
-    return wanted.absolute()
 
 
 def _introduce(stack: Stack) -> None:

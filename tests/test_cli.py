@@ -118,8 +118,8 @@ def serving(tmp_path: Path) -> Iterator[Serving]:
     process.close()
 
 
-def test_the_sandbox_says_what_one_needs(serving: Serving, tmp_path: Path) -> None:
-    """Stack file, endpoint, each service's address, and an AWS command that works as it is printed."""
+def test_the_sandbox_says_what_one_needs_and_ends_when_told_to(serving: Serving, tmp_path: Path) -> None:
+    """Stack file, endpoint, each service's address, and an AWS command that works as it is printed; then SIGTERM."""
     stack = read(tmp_path / "mine.toml")
     assert str(tmp_path / "mine.toml") in serving.said
     assert all(service.probe.url in serving.said for service in stack.services.values())
@@ -127,10 +127,16 @@ def test_the_sandbox_says_what_one_needs(serving: Serving, tmp_path: Path) -> No
     (example,) = [line for line in serving.said.splitlines() if line.startswith("aws ")]
     done = subprocess.run(f"{export}; {example}", shell=True, capture_output=True, text=True, check=True)  # noqa: S602
     assert "service/envelope-prod-cluster/envelope-prod-api" in done.stdout
+    check_ends(serving, tmp_path, signal.SIGTERM)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.sweep)])
-def test_the_sandbox_ends_when_told_to(serving: Serving, tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.sweep
+def test_the_sandbox_ends_at_ctrl_c(serving: Serving, tmp_path: Path) -> None:
+    """Ctrl-C ends it as SIGTERM does."""
+    check_ends(serving, tmp_path, signal.SIGINT)
+
+
+def check_ends(serving: Serving, tmp_path: Path, number: signal.Signals) -> None:
     """It ends in good order, and nobody listens any more."""
     endpoint = urlsplit(str(read(tmp_path / "mine.toml").endpoint))
     os.kill(serving.process.pid, number)
@@ -140,11 +146,12 @@ def test_the_sandbox_ends_when_told_to(serving: Serving, tmp_path: Path, number:
 
 
 def test_a_stack_file_that_cannot_be_written(tmp_path: Path) -> None:
-    """One message, and no sandbox is left."""
+    """One message, before a sandbox is started."""
     command = [COMMAND, "sandbox", "--speed", "30", "--tenants", "1", "--stack-file", str(tmp_path / "no" / "x.toml")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 4
     assert "The stack file cannot be written: No such file or directory." in done.stderr
+    assert len(done.stderr.splitlines()) == 3
 
 
 def test_nothing_owed(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -191,6 +198,7 @@ def test_a_lost_stack_file_can_be_named(
     assert main(["undo", "--stack", str(sandbox_stack)]) == 0
 
 
+@pytest.mark.sweep
 def test_the_sandbox_s_end_is_noticed(serving: Serving) -> None:
     """When the sandbox is killed, the command ends too, and says so."""
     children = Path(f"/proc/{serving.process.pid}/task/{serving.process.pid}/children").read_text().split()

@@ -365,7 +365,7 @@ def as_before(outcome: Outcome) -> bool:
     return outcome.after == outcome.before and not outcome.left and not outcome.place.owed
 
 
-@pytest.mark.parametrize("case", lanes.thinned(FOUND, every=5), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", lanes.thinned(FOUND, every=10), ids=lambda case: case.name)
 def test_a_break_is_found(case: Break, outcome_of: Callable[[Break], Outcome], battered_stack: Path) -> None:
     """The run fails, a finding names what is broken, on the terminal and in the record; the service is as before."""
     outcome = outcome_of(case)

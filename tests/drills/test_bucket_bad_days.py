@@ -240,6 +240,7 @@ def test_a_merge_that_nobody_allowed(rig: Rig) -> None:
     assert "aws s3api copy-object" in ran.attached("merge-plan.sh")
 
 
+@pytest.mark.sweep
 def test_the_plan_s_script_does_what_it_says(rig: Rig) -> None:
     """merge-plan.sh, run by a shell with the AWS CLI: every key, however odd, is in the original again, with metadata,
     tags and storage class, and in parts where it is large."""

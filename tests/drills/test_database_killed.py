@@ -103,6 +103,7 @@ def check_undone(stranger: Stranger, place: runs.Place, before: dict[str, Any]) 
     assert standing(stranger) == before
 
 
+@pytest.mark.sweep
 def test_these_are_the_steps(stranger: Stranger, tmp_path: Path) -> None:
     """A restore that nobody kills takes each of the steps above, in this order and no other, and owes nothing."""
     place, before = runs.Place(tmp_path), standing(stranger)

@@ -112,7 +112,7 @@ RED = [
         rig.BRIEF,
     ),
 ]
-GATED = [*RED[:2], pytest.param(RED[2], marks=pytest.mark.sweep)]
+GATED = [pytest.param(case, marks=() if case is RED[1] else pytest.mark.sweep) for case in RED]
 """What the gate takes; a sweep takes all."""
 
 
@@ -147,7 +147,7 @@ def test_a_break_is_found(case: Break, outcome_of: Callable[[Break], rig.Ran]) -
     assert ran.as_before
 
 
-@pytest.mark.parametrize("case", RED[:1], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", GATED[:1], ids=lambda case: case.name)
 def test_a_hand_helps_where_nothing_noticed(case: Break, outcome_of: Callable[[Break], rig.Ran]) -> None:
     """Where ECS calls the broken deployment a success, the drill deploys the revision of before, says that it had to,
     and the service recovers all the same."""

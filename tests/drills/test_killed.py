@@ -215,6 +215,7 @@ def within(step: str, first: str, last: str) -> bool:
     return STEPS.index(first) <= STEPS.index(step) < STEPS.index(last)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("case", [WHOLE], ids=lambda case: case.name)
 def test_these_are_the_steps(case: Death, outcome_of: Callable[[Case], Outcome]) -> None:
     """A drill that nobody kills takes each of the steps below, in this order and no other, and owes nothing."""
@@ -225,7 +226,7 @@ def test_these_are_the_steps(case: Death, outcome_of: Callable[[Case], Outcome])
     check_brought_back(outcome)
 
 
-@pytest.mark.parametrize("case", lanes.thinned(DEATHS, every=12), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", lanes.thinned(DEATHS, every=24), ids=lambda case: case.name)
 def test_killed_at_a_step(case: Death, outcome_of: Callable[[Case], Outcome]) -> None:
     """SIGKILL before and after each entry of the journal, between call and settle, and on the way back: what was done
     is owed, and `envdr undo` brings it back."""
@@ -240,7 +241,8 @@ def test_killed_at_a_step(case: Death, outcome_of: Callable[[Case], Outcome]) ->
     check_brought_back(outcome)
 
 
-@pytest.mark.parametrize("case", lanes.thinned(CHANCES, every=10), ids=lambda case: case.name)
+@pytest.mark.sweep
+@pytest.mark.parametrize("case", CHANCES, ids=lambda case: case.name)
 def test_killed_at_random(case: Death, outcome_of: Callable[[Case], Outcome]) -> None:
     """SIGKILL at an instant that nobody chose: `envdr undo` brings back what is owed."""
     outcome = outcome_of(case)
@@ -251,7 +253,7 @@ def test_killed_at_random(case: Death, outcome_of: Callable[[Case], Outcome]) ->
 
 @pytest.mark.parametrize(
     "case",
-    [pytest.param(case, marks=[pytest.mark.sweep] if case.name == "time-out" else []) for case in ENDINGS[:3]],
+    [pytest.param(case, marks=[] if case.name == "SIGTERM" else [pytest.mark.sweep]) for case in ENDINGS[:3]],
     ids=lambda case: case.name,
 )
 def test_a_run_that_is_ended_puts_back(case: Ending, outcome_of: Callable[[Case], Outcome]) -> None:
@@ -285,6 +287,7 @@ def test_a_killed_run_is_undone(case: Ending, outcome_of: Callable[[Case], Outco
     assert outcome.place.drill["verdict"] != "passed"
 
 
+@pytest.mark.sweep
 def test_an_undo_that_is_killed_is_done_again(killed_stack: Path, tmp_path: Path) -> None:
     """SIGKILL before each inverse, after it, and after it was written down: the next undo goes on from there."""
     stranger, order = owing(killed_stack, tmp_path)
@@ -323,6 +326,7 @@ def owing(stack_file: Path, directory: Path) -> tuple[Stranger, Order]:
     )
 
 
+@pytest.mark.sweep
 def test_what_was_owed_to_a_sandbox_ends_with_it(tmp_path: Path) -> None:
     """SIGKILL to a run that started its sandbox: nothing of either is left, and nothing is owed to what is gone."""
     place = runs.Place(tmp_path)

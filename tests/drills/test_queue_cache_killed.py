@@ -46,8 +46,8 @@ CHANCES = [
     for seconds in instants
 ]
 CASES = [*STEPS, *CHANCES]
-GATED = (f"answered {FAULTS['cache failed over']} 1",)
-"""What the gate takes; a sweep takes all."""
+
+pytestmark = pytest.mark.sweep
 
 
 @pytest.fixture(scope="module")
@@ -94,17 +94,13 @@ def check(hand: Hand, case: Death, directory: Path) -> int:
     return outcome.code
 
 
-@pytest.mark.parametrize(
-    "case",
-    [pytest.param(case, marks=() if case.step in GATED else (pytest.mark.sweep,), id=case.name) for case in STEPS],
-)
+@pytest.mark.parametrize("case", STEPS, ids=lambda case: case.name)
 def test_killed_at_a_step(case: Death, hand: Hand, tmp_path: Path) -> None:
     """SIGKILL before and after each entry of the journal, between call and settle, and on the way back: the cache is
     available with its settings as before, and no job of the drill is in any queue."""
     assert check(hand, case, tmp_path) == -signal.SIGKILL
 
 
-@pytest.mark.sweep
 @pytest.mark.parametrize("case", CHANCES, ids=lambda case: case.name)
 def test_killed_at_random(case: Death, hand: Hand, tmp_path: Path) -> None:
     """SIGKILL at some instant, whatever cache and workers do meanwhile."""

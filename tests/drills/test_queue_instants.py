@@ -75,6 +75,7 @@ def check_detection(rehearsal: Rehearsal) -> None:
         assert ended[task["taskArn"].rsplit("/", 1)[-1]] == pytest.approx(stamp, abs=ERROR_SECONDS)
 
 
+@pytest.mark.sweep
 def test_killed_workers(begun: Exercise) -> None:
     """Detection and recovery are where ECS's own stamps and the database's rows have them."""
     with stopping(begun, "killed") as rehearsal:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from pytest_envdr.drills.queues import Fault
     from pytest_envdr.exercise import Exercise
 
+pytestmark = pytest.mark.sweep
+
 JOBS, DEAD = "envelope-prod-jobs", "envelope-prod-jobs-dlq"
 DEATHS: list[tuple[Fault, float]] = [("killed", 0.0), ("all stopped", 3.0), ("killed", 9.0), ("all stopped", 0.0)]
 """Which drill is killed, and how many seconds after its fault."""
@@ -142,7 +144,6 @@ def test_a_fault_of_the_cache(begun: Exercise, monkeypatch: pytest.MonkeyPatch) 
     assert queues.unsuited(begun.stack.model_copy(update={"queue": redis}), "killed") == ""
 
 
-@pytest.mark.sweep
 def test_a_message_that_somebody_drops(begun: Exercise, messages: Messages) -> None:
     """Received and deleted without a stroke of work: lost, by name, once the queue is empty; made again from the outbox
     it is no failure any more, but told."""
@@ -159,7 +160,6 @@ def test_a_message_that_somebody_drops(begun: Exercise, messages: Messages) -> N
         assert "queue.lost-made-again" in rehearsal.warnings()
 
 
-@pytest.mark.sweep
 def test_a_visibility_timeout_shorter_than_the_job(begun: Exercise, messages: Messages) -> None:
     """Red before anything is broken; then jobs are really given out again while they are being worked on, and executed
     twice, with one effect."""
@@ -174,7 +174,6 @@ def test_a_visibility_timeout_shorter_than_the_job(begun: Exercise, messages: Me
         assert (recovery.differences, recovery.lost) == ([], [])
 
 
-@pytest.mark.sweep
 def test_jobs_that_end_in_the_dead_letter_queue(begun: Exercise, messages: Messages) -> None:
     """Where SQS allows fewer receives than the workers tries, the killed workers' jobs are dead, and not failed: that
     is a warning before, they are listed, and the drill's own are put back, and nobody else's."""
@@ -199,7 +198,6 @@ def tables(drill: Any) -> list[dict[str, Any]]:
     return [entry.data for entry in drill.entries if entry.kind == "table"]
 
 
-@pytest.mark.sweep
 @pytest.mark.parametrize("death", DEATHS, ids=str)
 def test_killed(
     begun: Exercise, messages: Messages, stack_file: Path, tmp_path: Path, death: tuple[Fault, float]

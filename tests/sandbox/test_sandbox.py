@@ -115,10 +115,8 @@ def owned() -> Iterator[Owned]:
     process.close()
 
 
-@pytest.mark.parametrize(
-    "number",
-    [signal.SIGKILL, *(pytest.param(number, marks=pytest.mark.sweep) for number in (signal.SIGTERM, signal.SIGINT))],
-)
+@pytest.mark.sweep
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_the_owners_end_leaves_nothing(owned: Owned, number: signal.Signals) -> None:
     """However the owner ends, no process, file, port or lock of its sandbox is left."""
     assert len(owned.pids) > 10
@@ -126,7 +124,7 @@ def test_the_owners_end_leaves_nothing(owned: Owned, number: signal.Signals) -> 
     assert eventually(owned.nothing_is_left), alive(owned.pids)
 
 
-@pytest.mark.parametrize("part", ["guardian", "server"])
+@pytest.mark.parametrize("part", [pytest.param("guardian", marks=pytest.mark.sweep), "server"])
 def test_a_killed_sandbox_leaves_nothing(owned: Owned, part: str) -> None:
     """Killing the guardian or the server leaves nothing either."""
     os.kill(getattr(owned, part), signal.SIGKILL)

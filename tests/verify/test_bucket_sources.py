@@ -140,6 +140,7 @@ def test_a_damaged_manifest_is_refused(tmp_path: Path, damage: str) -> None:
         list(verify.compare(verify.Manifest(path), source(actual)))
 
 
+@pytest.mark.sweep
 def test_any_executor_gives_the_same(tmp_path: Path) -> None:
     """One after the other, on threads and in processes: the same differences in the same order and as many requests."""
     expected, actual = buckets.pair(*(f"{number:03}" for number in range(60)))
@@ -214,6 +215,7 @@ class Slow(Executor):
         return future
 
 
+@pytest.mark.sweep
 def test_memory_does_not_grow_with_the_bucket() -> None:
     """Of 20,000 objects as of 5,000 only some pages and units are held at a time, however slow the executor."""
     peaks = []
