@@ -99,6 +99,7 @@ RUNBOOKS = {
     "bad_deployment_rollback": "docs/deployment-guide.md",
     "lambda_provisioner_failure": "docs/tenant-provisioner-runbook.md",
     "control_plane_loss": "docs/terraform-state-runbook.md",
+    "regional_failover": "docs/regional-failover-runbook.md",
 }
 ROLES = {
     "incident_lead": ("Platform Lead", "Senior Engineer"),
