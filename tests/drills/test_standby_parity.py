@@ -270,7 +270,7 @@ def left_of_the_account(rig: Rig, _: Drill) -> Iterator[str]:
 def test_what_is_left_behind_fails_the_drill(
     rig: Rig, leaving: Callable[[Rig, Drill], AbstractContextManager[str]]
 ) -> None:
-    """After all was taken away one thing is still there, in the Region or among the account's own: it is named, once."""
+    """All was taken away, and one thing is still there, in the Region or among the account's own: it is named, once."""
     drill = rig.drill()
     with rig.begun(drill) as region, leaving(rig, drill) as name:
         (left,) = region.tear_down()
@@ -282,8 +282,7 @@ def test_what_is_left_behind_fails_the_drill(
 def test_what_is_left_behind_is_told_without_being_asked(rig: Rig) -> None:
     """A drill that ends before it tore anything down looks all the same, and its clean-up that fails is an error."""
     drill = rig.drill()
-    with ExitStack() as afterwards:
-        with pytest.raises(UndoFailed) as failure, rig.begun(drill):
-            name = afterwards.enter_context(left_there(rig, drill))
+    with ExitStack() as afterwards, pytest.raises(UndoFailed) as failure, rig.begun(drill):
+        name = afterwards.enter_context(left_there(rig, drill))
     assert name in str(failure.value)
     assert [finding.id for finding in drill.failures] == ["region.leftover"]
