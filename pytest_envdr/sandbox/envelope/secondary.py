@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from pytest_envdr.sandbox.envelope import services, state
+from pytest_envdr.sandbox.envelope import certificates, services, state
 from pytest_envdr.sandbox.envelope.database import tenants
 from pytest_envdr.sandbox.envelope.names import (
     ACCOUNT,
@@ -34,6 +34,14 @@ EXPERIMENT_ROLE = "envelope-drill-fis"
 FIRST = ("module.network", "module.data.aws_db_subnet_group.this", "module.data.aws_db_parameter_group.this")
 """What a database is restored into."""
 TTL_SECONDS = 60
+QUOTAS = [
+    "vpc/L-F678F1CE",
+    "elasticloadbalancing/L-53DA6B97",
+    "fargate/L-3032A538",
+    "rds/L-7B6409FD",
+    "rds/L-7ADDB58A",
+]
+"""VPCs, load balancers, vCPUs of Fargate, database instances and their storage: what a second stack needs room for."""
 PAGES = {"api": "/api/tenants", "hq": "/hq/tenants"}
 
 
@@ -81,6 +89,8 @@ def tables(world: World, count: int) -> dict[str, dict[str, Any]]:
             "parameter_group": f"{PREFIX}-mariadb",
             "security_group": f"{PREFIX}-data",
             "prefix": PREFIX,
+            "quotas": QUOTAS,
+            "certificates": certificates.HOSTS,
             "keys": [KEY],
             "secrets": [SECRET],
             "experiment_role": f"arn:aws:iam::{ACCOUNT}:role/{EXPERIMENT_ROLE}",

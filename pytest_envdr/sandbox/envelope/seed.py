@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pytest_envdr.sandbox.envelope import (
     backups,
     buckets,
+    certificates,
     images,
     monitoring,
     network,
@@ -21,7 +22,7 @@ from pytest_envdr.sandbox.envelope import (
     stores,
 )
 from pytest_envdr.sandbox.envelope.account import Account
-from pytest_envdr.sandbox.envelope.names import CLUSTER, SERVICES
+from pytest_envdr.sandbox.envelope.names import CLUSTER, REGION, SERVICES, STANDBY_REGION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +48,7 @@ def build(world: World, away: World, version: str, report: Callable[[str], None]
     plan = backups.create(account)
     state.create(account)
     secondary.create(account)
+    certificates.create(account, REGION, STANDBY_REGION)
     report("services")
     key = services.new_app_key()
     services.create_services(account, net, places, balancers, key)
