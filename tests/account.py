@@ -74,12 +74,12 @@ def stack(**changes: Any) -> Stack:
     return Stack(**{**content, **changes})
 
 
-def plain(service: str) -> Any:
+def plain(service: str, region: str = REGION) -> Any:
     """A boto3 client of that account, without the guard."""
     return boto3.client(
         service,  # type: ignore[call-overload] # the stubs want a literal
         endpoint_url=endpoint(),
-        region_name=REGION,
+        region_name=region,
         aws_access_key_id="test",
         aws_secret_access_key="test",  # noqa: S106
     )

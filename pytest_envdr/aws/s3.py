@@ -148,6 +148,16 @@ def buckets(aws: Aws, *, prefix: str = "") -> list[str]:
     return sorted(row["Name"] for row in rows if row["Name"].startswith(prefix))
 
 
+def region(aws: Aws, bucket: str) -> str:
+    """Where a bucket is: asked of any Region, and answered with nothing for the oldest one.
+
+    Raises:
+        AwsError: there is no such bucket, or it may not be asked.
+    """
+    what = f"The Region of bucket {bucket} cannot be read"
+    return aws.call("s3.GetBucketLocation", what=what, **_of(aws, bucket)).get("LocationConstraint") or "us-east-1"
+
+
 def object_pages(aws: Aws, bucket: str, *, prefix: str = "") -> Iterator[list[Object]]:
     """The current objects in the order of their keys' UTF-8 bytes, up to 1,000 a page and request.
 

@@ -24,6 +24,7 @@ from pytest_envdr.drills import (
     restores,
     smoke_tests,
     standby_build,
+    standby_documents,
     subject,
 )
 from pytest_envdr.errors import Refused, UndoFailed, WaitTimedOut
@@ -276,6 +277,8 @@ def _await_steady(there: Aws, drill: Drill, name: str, cluster: str, deadline: f
 def _check_dependencies(there: Aws, drill: Drill, held: Held) -> None:
     primary = held.standby.primary
     dependencies.check(there, drill, primary=primary.region, foreign=primary.addresses, digests=held.digests)
+    if held.standby.database.server is not None:
+        standby_documents.check(there, drill, held.standby.database.server, held.database, primary=primary.region)
 
 
 def _check_losses(drill: Drill, held: Held) -> list[Loss]:

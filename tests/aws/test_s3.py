@@ -56,6 +56,15 @@ def test_a_bucket_without_versioning_has_the_null_version() -> None:
     assert [(one.version_id, one.latest) for one in s3.versions(aws, name)] == [("null", True)]
 
 
+def test_the_region_of_a_bucket() -> None:
+    """It is told wherever one asks; the oldest Region is told as nothing, and named all the same."""
+    aws, oldest = Aws(account.stack()), account.unique("oldest")
+    account.plain("s3", "us-east-1").create_bucket(Bucket=oldest)
+    assert [s3.region(aws, name) for name in (bucket(), oldest)] == ["eu-west-1", "us-east-1"]
+    with pytest.raises(AwsError, match="The Region of bucket no-such-bucket cannot be read"):
+        s3.region(aws, "no-such-bucket")
+
+
 def test_what_is_stored_with_an_object() -> None:
     """Headers, metadata, encryption, checksum and the number of tags are read as they were written; how the upload was
     framed is none of it."""

@@ -8,10 +8,12 @@ import pytest
 
 from pytest_envdr import stack
 from pytest_envdr.aws import Aws, rds
-from pytest_envdr.drills import parity
+from pytest_envdr.drills import parity, restores, standby_documents, tenancy
+from pytest_envdr.exercise import Charge
 from pytest_envdr.sandbox.envelope import certificates
 from pytest_envdr.sandbox.envelope.account import Account
 from pytest_envdr.sandbox.envelope.names import REGION, STANDBY_REGION
+from tests.drills import restored
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,3 +84,21 @@ def test_a_quota_that_was_raised_here_alone(here: Aws, account: Account) -> None
     assert (lacking.name, lacking.here, lacking.there) == ("vpc/L-F678F1CE (VPCs per Region)", "12", "5")
     assert (lacking.finding.id, lacking.finding.severity) == ("region.quota", "warning")
     assert found(here) == []
+
+
+def test_documents_that_are_in_the_primary_region(sandbox_stack: Path, tmp_path: Path) -> None:
+    """The restored database names the primary's buckets: each tenant of one is named. None is where they are not."""
+    with restored.exercising(sandbox_stack, tmp_path) as exercise:
+        aws, database = exercise.aws, exercise.stack.database
+        assert database is not None
+        server = restores.source_server(aws, rds.instance(aws, database.instance))
+        told = exercise.drill(Charge("told", "regional_failover"))
+        standby_documents.check(aws, told, server, database, primary=REGION)
+        quiet = exercise.drill(Charge("quiet", "regional_failover"))
+        standby_documents.check(aws, quiet, server, database, primary=STANDBY_REGION)
+        everyone = [one.slug for one in tenancy.tenants(server, database) if one.bucket]
+    assert everyone
+    assert [(one.id, one.severity, one.detail) for one in told.findings] == [
+        ("region.documents", "warning", ", ".join(everyone))
+    ]
+    assert quiet.findings == []
