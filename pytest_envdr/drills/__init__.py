@@ -49,6 +49,24 @@ provisioner_late    what comes late, and that it changes nothing
 manual_buckets      a tenant's bucket made by hand like another's, by the runbook's commands
 configuring         how one bucket is configured like another
 
+regions             the stack built again in its standby Region, and taken away again
+standby_build       the Region built: the network, the database restored into it, all the rest
+standby_plan        what a plan may do there: only create, and only there
+standby_checks      whether it serves, on what it stands, and what was lost
+standby_documents   where the tenants' documents are, as the restored database says
+parity              whether the standby Region has what the stack needs
+dependencies        whether what runs there names the primary Region
+isolation           the primary Region taken away meanwhile
+leftovers           what is in a Region under the stack's names, or tagged by a drill
+smoke_tests         the application tested from outside, by its load balancers
+
+databases, restores, heartbeats     the database restored aside: from where, until when, what was lost
+equivalence, integrity, smoke       whether the copy is configured, whole and of use
+cutover, surroundings               services on it and back; what went on around it
+tenants, tenant_steps, tenancy      one tenant's database damaged and brought back
+damages, tenant_checks, neighbours  how it is damaged, whether it is whole, who must not notice
+reconciling                         what database and bucket of a recovered tenant say of one another
+
 A `Drill` is what one test tells: its time-line, its objectives, its findings. It neither holds nor changes AWS:
 whatever does takes `aws` and `journal` beside it.
 """
