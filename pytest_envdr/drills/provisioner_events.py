@@ -32,6 +32,8 @@ PROCESSED_SECONDS = 300.0
 REPLAY_SECONDS = 1800.0
 VISIBLE_SECONDS = 60.0
 MINUTE = timedelta(minutes=1)
+SKEW = timedelta(seconds=5)
+"""How far AWS's clock may be from this machine's."""
 HANDLED = ("event of", "message", "said", "then")
 
 
@@ -141,7 +143,8 @@ def replayed(
     those of `own` that the archive has of that time as well.
 
     An event is in the archive some time after it was put, and not before that is over a replay is begun: what it would
-    leave out, nobody would miss (aws-semantics 8.7). It brings back whatever else came in that time.
+    leave out, nobody would miss (aws-semantics 8.7). It brings back whatever else came in that time, so it begins with
+    the first of `told`: before that, an earlier drill's tenants might get buckets again.
     """
     if before.archive is None:
         return False
@@ -156,8 +159,8 @@ def replayed(
     begun = datetime.now(UTC)
     ran = runs(aws, row, since=begun)
     name = f"envdr-{told[0].slug[-6:]}"
-    window = (min(one.at for one in told).replace(second=0, microsecond=0), last + MINUTE)
-    since, until = window[0], min(window[1], begun)
+    since = min(one.at for one in told).replace(microsecond=0) - SKEW
+    until = min(last + MINUTE, begun)
     events.start_replay(aws, journal, name, archive, rules=[before.rule], since=since, until=until)
     drill.wait_until(
         lambda: events.replay(aws, name),
