@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -51,6 +52,25 @@ resource "terraform_data" "slow" {
     command = "echo begun > ${path.module}/begun; sleep 60"
   }
 }
+"""
+MANY = """
+resource "terraform_data" "hundreds" {
+  for_each = toset([for pair in setproduct(range(20), range(20)) : join("-", pair)])
+  input    = var.input
+}
+"""
+PLANS = """
+import signal, sys
+from pathlib import Path
+from pytest_envdr.aws import Aws
+from pytest_envdr.stack import Stack
+from pytest_envdr.terraform import Terraform
+
+made = Terraform.of(Aws(Stack.model_validate_json(sys.argv[1])), Path(sys.argv[2]))
+made.init()
+plan = made.plan()
+Path(sys.argv[3]).touch()
+signal.pause()
 """
 HEALED = Inverse.healed("nothing: a state of the test's own")
 
@@ -247,7 +267,7 @@ def test_whoever_is_killed_takes_terraform_along(terraform: Terraform, module: P
         "('apply', '-input=false', '-no-color', sys.argv[3], deadline=60)"
     )
     killed = subprocess.Popen(
-        [sys.executable, "-c", code, str(run.directory), json.dumps(dict(run.environment)), str(plan.path)]
+        [sys.executable, "-c", code, str(run.directory), json.dumps(dict(run.environment)), str(plan.file.path)]
     )
     wait_until((module / "begun").exists, what="the slow part begun", deadline=60)
     killed.send_signal(signal.SIGKILL)
@@ -258,6 +278,28 @@ def test_whoever_is_killed_takes_terraform_along(terraform: Terraform, module: P
     state = terraform.state()
     assert state is not None
     assert "terraform_data.one" in state.addresses
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("midway", [False, True], ids=["planned", "planning"])
+def test_a_plan_is_never_on_disk(aws: Aws, terraform: Terraform, module: Path, tmp_path: Path, *, midway: bool) -> None:
+    """A plan holds secrets in plain text: of a process that is killed with one, or while it is made, no plan is left,
+    and no copy of its variables."""
+    if midway:
+        with (module / "main.tf").open("a") as file:
+            file.write(MANY)
+    work, ready, stack = tmp_path / "killed", tmp_path / "ready", aws.stack.model_dump_json(exclude={"path"})
+    killed = subprocess.Popen([sys.executable, "-c", PLANS, stack, str(work), str(ready)])
+    locks = {"Bucket": terraform.row.bucket, "Prefix": terraform.row.lock_key}
+    s3 = account.plain("s3")
+    wait_until(lambda: s3.list_objects_v2(**locks)["KeyCount"] if midway else ready.exists(), what="it", deadline=60)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert ready.exists() is not midway
+    wait_until(lambda: subprocess.call(["pgrep", "-f", str(work)]), what="its Terraform's end", deadline=60)
+    left = [path for path in work.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert {path.name for path in left} >= {"backend.tfvars.json"}
+    assert not [path for path in left if zipfile.is_zipfile(path) or b"first" in path.read_bytes()]
 
 
 def test_what_is_no_state_is_refused() -> None:

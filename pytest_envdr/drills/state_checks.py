@@ -114,7 +114,6 @@ def _planned(drill: Drill, terraform: Terraform, *options: str) -> Plan | None:
         words = first_line(error.words or str(error))
         drill.finding(Finding("state.no-plan", "failure", "Terraform cannot plan with the recovered state", words))
         return None
-    plan.path.unlink(missing_ok=True)  # it holds secrets
     took = drill.clock.monotonic() - begun
     drill.note(f"planned in {took:.1f} s: {len(plan.resources)} resources, {len(plan.changes)} changes")
     tell_plan(drill, plan)

@@ -114,7 +114,6 @@ def check_plannable(drill: Drill, terraform: Terraform, known: Known, *options: 
     """
     begun = drill.clock.monotonic()
     plan = terraform.plan(*options)
-    plan.path.unlink(missing_ok=True)  # it holds secrets
     took = drill.clock.monotonic() - begun
     drill.note(f"planned in {took:.1f} s, before anything is lost; the state is {described(known.state)}")
     if plan.changes:

@@ -15,14 +15,13 @@ that the stack file names, no credentials but the stack's. Nothing is written in
 from __future__ import annotations
 
 import json
-import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from pytest_envdr import guard
 from pytest_envdr.errors import StackFileError
 from pytest_envdr.terraform import backend, program
-from pytest_envdr.terraform.plans import Change, Plan, plan_of
+from pytest_envdr.terraform.plans import Change, Plan, PlanFile, plan_of
 from pytest_envdr.terraform.running import Run
 from pytest_envdr.terraform.states import Held, State, state_of
 
@@ -55,7 +54,7 @@ class Terraform:
 
     Attributes:
         row: which module, which state.
-        work: the working directory; plans in it hold secrets.
+        work: the working directory.
         program: which Terraform.
     """
 
@@ -155,11 +154,11 @@ class Terraform:
         Raises:
             TerraformFailed: with Terraform's own words: the state cannot be read, is locked, ...
         """
-        path = self.work / f"plan-{secrets.token_hex(4)}"
+        file = PlanFile(self.work)
         self._run(
             "plan",
             *COMMON,
-            f"-out={path}",
+            f"-out={file.path}",
             f"-lock-timeout={lock_seconds:g}s",
             *(("-destroy",) if destroy else ()),
             *(f"-var-file={file}" for file in backend.variables(self.work)),
@@ -167,7 +166,7 @@ class Terraform:
             deadline=deadline,
             progress=progress,
         )
-        return plan_of(path, self._run("show", "-json", str(path), deadline=STATE_SECONDS, progress=progress))
+        return plan_of(file, self._run("show", "-json", str(file.path), deadline=STATE_SECONDS, progress=progress))
 
     def state(self) -> State | None:
         """What the state says now; None where there is none. Terraform writes it anew for this: its hashes are not
@@ -219,7 +218,7 @@ class Terraform:
         """
         arguments = {"state": f"{self.row.bucket}/{self.row.object_key}", "changes": len(plan.changes)}
         with journal.intending(APPLY, arguments, inverse=inverse):
-            self._run("apply", *COMMON, str(plan.path), deadline=deadline, progress=progress)
+            self._run("apply", *COMMON, str(plan.file.path), deadline=deadline, progress=progress)
 
     def destroy(
         self,

@@ -53,7 +53,7 @@ def write(work: Path, stack: Stack, row: Terraform, files: Iterable[Path], varia
         old.unlink()
     for number, file in enumerate(files):
         ending = ".tfvars.json" if file.name.endswith(".json") else ".tfvars"
-        (given / f"{number:03}{ending}").write_bytes(file.read_bytes())
+        (given / f"{number:03}{ending}").symlink_to(file.absolute())  # it may hold secrets: no copy of it is left
     (given / "999.tfvars.json").write_text(json.dumps(dict(variables), indent=2))
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import secrets
+import sys
+import weakref
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     # Values may be secrets, and are kept out of what is printed: `differing` names what is not the same.
 
@@ -47,12 +51,33 @@ class Change:
         return f"{self.address}: {' and '.join(self.actions)}{names}"
 
 
+class PlanFile:
+    """Where Terraform puts a plan for as long as this object lives. It holds secrets in plain text: on Linux it is in
+    memory only, and goes with this process however that ends; elsewhere it is in the working directory, and stays there
+    where this process is killed.
+
+    Attributes:
+        path: how Terraform, as a child of this process, opens it.
+    """
+
+    path: Path
+
+    def __init__(self, work: Path) -> None:
+        if sys.platform == "linux":
+            held = os.memfd_create("plan")
+            self.path = Path(f"/proc/{os.getpid()}/fd/{held}")
+            weakref.finalize(self, os.close, held)
+        else:
+            self.path = work / f"plan-{secrets.token_hex(4)}"
+            weakref.finalize(self, self.path.unlink, missing_ok=True)
+
+
 @dataclass(frozen=True)
 class Plan:
     """What Terraform would do.
 
     Attributes:
-        path: the plan file, which is what is applied. It holds secrets.
+        file: the plan file, which is what is applied.
         resources: every resource of the plan, those that nothing is done to among them.
         drift: what was found changed outside of Terraform since it wrote its state, whether or not anything is done.
         outputs: the names of the outputs that would change, and how.
@@ -60,7 +85,7 @@ class Plan:
         told: all that `terraform show -json` says of it, secrets and all.
     """
 
-    path: Path
+    file: PlanFile = field(repr=False, compare=False)
     resources: tuple[Change, ...]
     drift: tuple[Change, ...]
     outputs: Mapping[str, tuple[str, ...]]
@@ -76,12 +101,12 @@ class Plan:
         return "\n".join(map(str, self.changes)) or "no change"
 
 
-def plan_of(path: Path, shown: bytes) -> Plan:
+def plan_of(file: PlanFile, shown: bytes) -> Plan:
     """The plan that `terraform show -json` tells of."""
     told = json.loads(shown)
     outputs = {name: tuple(row["actions"]) for name, row in told.get("output_changes", {}).items()}
     return Plan(
-        path,
+        file,
         _changes(told.get("resource_changes", [])),
         _changes(told.get("resource_drift", [])),
         {name: actions for name, actions in outputs.items() if actions not in UNCHANGING},

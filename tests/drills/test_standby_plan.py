@@ -9,13 +9,14 @@ import pytest
 
 from pytest_envdr.drills import standby_plan
 from pytest_envdr.terraform import Change, Plan
+from pytest_envdr.terraform.plans import PlanFile
 from tests import account
 
 VPC = {"cidr_block": "10.1.0.0/16"}
 
 
 def planned(*changes: Change) -> Plan:
-    return Plan(Path("plan"), changes, (), {}, "1.11.4")
+    return Plan(PlanFile(Path()), changes, (), {}, "1.11.4")
 
 
 def judged(*changes: Change) -> list[tuple[str, str]]:
