@@ -6,7 +6,8 @@
 2. Trigger: register a revision with the broken image and deploy it; or have the pipeline ship it: a broken revision of
    its source is built, and alone is let into the stage that deploys.
 3. Observe: ECS counts failures and rolls back by itself; or it sees none, and clients do.
-4. Recover: where ECS sees none, deploy the previous revision by hand, named in full.
+4. Recover: where ECS sees none, deploy the previous revision by hand, named in full; where somebody sees it first, have
+   ECS stop the deployment and roll it back.
 5. Validate: all tasks run the previous revision with the very digests of before, every target is healthy, a client's
    writes are read back, and all of that holds. Where the pipeline shipped: roll its stage back to the last good
    execution; it must take that revision, and what runs must have the digests of before.
@@ -58,6 +59,25 @@ def test_manual_rollback(drill: Drill, bad_deployment: BadDeployment) -> None:
         recovery = bad_deployment.wait_until_recovered()
 
     with drill.phase("document"):
+        assert drill.failures == []
+        assert recovery.rta_seconds <= drill.rto_seconds
+
+
+@pytest.mark.parametrize("bad_deployment", ["unhealthy"], indirect=True)
+def test_stopped_by_hand(drill: Drill, bad_deployment: BadDeployment) -> None:
+    """Whoever watches the deployment sees a task fail its health checks and does not wait for the circuit breaker: told
+    to, ECS stops the deployment and rolls back to what ran before, within the RTO, and no client notices."""
+    with drill.phase("observe"):
+        bad_deployment.wait_until_failing()
+
+    with drill.phase("recover"):
+        bad_deployment.stop()
+
+    with drill.phase("validate"):
+        recovery = bad_deployment.wait_until_recovered()
+
+    with drill.phase("document"):
+        assert recovery.outage.failures == {}
         assert drill.failures == []
         assert recovery.rta_seconds <= drill.rto_seconds
 

@@ -9,12 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pytest_envdr.aws import Act
+from pytest_envdr.errors import AwsError
+from pytest_envdr.journal import Inverse
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
     from pytest_envdr.aws import Aws
     from pytest_envdr.aws.ecs import Service
+    from pytest_envdr.journal import Journal
 
 ENDED = ("SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED")
 PAGE = 20
@@ -89,6 +94,27 @@ def deployment_of(aws: Aws, service: Service, task_definition: str, *, since: da
     rows = aws.call("ecs.DescribeServiceDeployments", what=what, serviceDeploymentArns=arns)["serviceDeployments"]
     told = sorted(map(_service_deployment, rows), key=lambda one: one.created_at, reverse=True)
     return next((one for one in told if task_definition_of(aws, one.revision) == task_definition), None)
+
+
+def roll_back(aws: Aws, journal: Journal, deployment: ServiceDeployment) -> bool:
+    """Have ECS end a change of a service that is under way and roll it back; that works where the service is not
+    configured to roll back, too (aws-semantics 5.11). Nothing is owed for it: the revision of before comes back.
+
+    Returns whether ECS took the request; it does not once the change has ended.
+
+    Raises:
+        AwsError, UsageError: as `Aws.call`.
+    """
+    arguments = {"serviceDeploymentArn": deployment.arn, "stopType": "ROLLBACK"}
+    inverse = Inverse.healed("the revision of before, which ECS rolls back to")
+    what = f"Service deployment {deployment.arn.rpartition('/')[2]} cannot be stopped"
+    try:
+        aws.act(journal, Act("ecs.StopServiceDeployment", arguments, inverse, what))
+    except AwsError as error:
+        if error.code != "ConflictException":
+            raise
+        return False
+    return True
 
 
 def task_definition_of(aws: Aws, revision: str) -> str:

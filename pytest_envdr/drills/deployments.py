@@ -55,8 +55,9 @@ class BadDeployment:
 
     `wait_until_rolled_back` returns what ECS made of the deployment by itself, `wait_until_seen` when clients suffer
     from it, `roll_back` deploys the revision of before, and `wait_until_recovered` returns when the service is back
-    with exactly what it ran before, and it held. What came through the pipeline can be followed by `ship_again`: the
-    pipeline is started again, and must ship what ran before.
+    with exactly what it ran before, and it held. Whoever watches a deployment need not wait for ECS:
+    `wait_until_failing` returns when it gives a broken task up, `stop` tells it to roll back. What came through the
+    pipeline can be followed by `ship_again`: the pipeline is started again, and must ship what ran before.
 
     Attributes:
         name: the service.
@@ -73,6 +74,8 @@ class BadDeployment:
     probe: Probe
     wait_until_rolled_back: Callable[[], ServiceDeployment | None]
     wait_until_seen: Callable[[], float]
+    wait_until_failing: Callable[[], float]
+    stop: Callable[[], ServiceDeployment | None]
     roll_back: Callable[[], None]
     wait_until_recovered: Callable[[], Recovery]
     ship_again: Callable[[], Again]
@@ -171,6 +174,8 @@ def deployed_badly(
             probe,
             partial(_wait_until_rolled_back, aws, journal, drill, watched),
             partial(rollbacks.wait_until_seen, aws, drill, watched, probe),
+            partial(rollbacks.wait_until_failing, aws, drill, watched),
+            partial(_stop, aws, journal, drill, watched),
             partial(_roll_back, aws, journal, drill),
             partial(_wait_until_recovered, aws, drill, watched, probe, shipment),
             partial(_ship_again, aws, journal, drill, probe, shipment),
@@ -220,6 +225,12 @@ def _wait_until_rolled_back(
         drill.deviation("ECS did not roll back by itself: the revision of before is deployed by hand")
         _roll_back(aws, journal, drill)
     return state
+
+
+def _stop(aws: Aws, journal: Journal, drill: Drill, watched: rollbacks.Watched) -> ServiceDeployment | None:
+    """What came of the request to roll back."""
+    rollbacks.stop(aws, journal, drill, watched)
+    return _wait_until_rolled_back(aws, journal, drill, watched)
 
 
 def _roll_back(aws: Aws, journal: Journal, drill: Drill) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_envdr.aws.ecs_deployments import ServiceDeployment
     from pytest_envdr.drills import Drill
     from pytest_envdr.drills.releases import Release
+    from pytest_envdr.journal import Journal
     from pytest_envdr.probe import Probe
     from pytest_envdr.timeline import Entry
 
@@ -90,6 +91,42 @@ def wait_until_seen(aws: Aws, drill: Drill, watched: Watched, probe: Probe) -> f
     clock, who = seen
     _mark_seen(drill, clock, who)
     return clock - watched.fault.clock
+
+
+def wait_until_failing(aws: Aws, drill: Drill, watched: Watched) -> float:
+    """Until ECS has given a broken task up while the deployment is still under way; or until it rolls back by itself.
+    Marks SEEN, at the task's own time stamp. Seconds from the fault.
+
+    Raises:
+        WaitTimedOut: no broken task ends: whoever watches the deployment sees nothing.
+    """
+    seen = drill.wait_until(
+        lambda: _seen_failing(aws, drill, watched) or _seen_by_ecs(aws, drill, watched),
+        what="a task of the broken revision given up",
+        deadline=PATIENCE * drill.rto_seconds,
+        longest_interval=0.5,
+    )
+    if seen is None:  # for the type checker: the wait is over when it is not
+        return 0.0
+    clock, who = seen
+    _mark_seen(drill, clock, who)
+    return clock - watched.fault.clock
+
+
+def _seen_failing(aws: Aws, drill: Drill, watched: Watched) -> tuple[float, str] | None:
+    broken = witnesses.broken_tasks(aws, watched.release.before.row, watched.revision)
+    failed = [task for task in broken if not witnesses.unwanted(task)]
+    stamps = [at for task in failed if (at := task.stopping_at or witnesses.ended_at(task))]
+    return (drill.clock.reading(min(stamps)), f"whoever watches ({failed[0].stopped_reason})") if stamps else None
+
+
+def stop(aws: Aws, journal: Journal, drill: Drill, watched: Watched) -> None:
+    """Tell ECS to roll the deployment back before its circuit breaker does; that it was too late is a deviation."""
+    drill.mark(witnesses.BY_REQUEST)
+    state = state_of(aws, watched)
+    if state is None or state.rollback or not ecs_deployments.roll_back(aws, journal, state):
+        came_to = state.status if state else "not listed"
+        drill.deviation(f"the deployment could not be stopped: it was {came_to} before anybody could ask for that")
 
 
 def _seen_dying(aws: Aws, drill: Drill, watched: Watched) -> tuple[float, str] | None:

@@ -32,6 +32,8 @@ ENDS = ("task", "created after", "stopping after", "ended after", "stop code", "
 TIMES = "\N{MULTIPLICATION SIGN}"
 BY_HAND = "roll back by hand"
 """The mark of the manual rollback."""
+BY_REQUEST = "stop the deployment"
+"""The mark of the request that ECS roll a deployment back which is under way."""
 
 
 class Witness(NamedTuple):
@@ -99,7 +101,7 @@ def _deployment_alarms(state: ServiceDeployment | None) -> Iterator[Witness]:
 
 def _scheduler(ended: list[ecs.Task]) -> Iterator[Witness]:
     """Tasks that did not end because they were no longer wanted."""
-    failed = [task for task in ended if not _unwanted(task)]
+    failed = [task for task in ended if not unwanted(task)]
     if failed:
         first = min((at for task in failed if (at := task.stopping_at or ended_at(task))), default=None)
         whys = Counter(_why(task) for task in failed)
@@ -142,7 +144,7 @@ def _rollback(drill: Drill, state: ServiceDeployment | None) -> Witness:
     return Witness("rolled back", None, "by nobody")
 
 
-def _unwanted(task: ecs.Task) -> bool:
+def unwanted(task: ecs.Task) -> bool:
     """Whether ECS stopped a task only because its deployment was over."""
     return task.stop_code == "ServiceSchedulerInitiated" and task.stopped_reason.startswith("Scaling activity")
 

@@ -30,7 +30,7 @@ class Order(failover.Order):
 
     Attributes:
         kind: how the image is broken.
-        way: "" puts back at once; else the whole drill: "circuit_breaker", or "manual".
+        way: "" puts back at once; else the whole drill: "circuit_breaker", "stopped_by_hand" or "manual".
         via: "pipeline" where that ships the broken image; it is started again before the drill ends.
     """
 
@@ -54,6 +54,9 @@ def deploy(aws: Aws, journal: Journal, order: failover.Order, happened: Callable
     with deployments.deployed_badly(aws, journal, drill, kind=order.kind, way=order.via, settle_seconds=settle) as bad:
         if order.way == "circuit_breaker":
             bad.wait_until_rolled_back()
+        elif order.way == "stopped_by_hand":
+            bad.wait_until_failing()
+            bad.stop()
         elif order.way:
             bad.wait_until_seen()
             bad.roll_back()

@@ -27,7 +27,7 @@ SCENARIO = "bad_deployment_rollback"
 REPOSITORY = "envelope"
 AMPLE, BRIEF = {"rto_seconds": 42.0}, {"rto_seconds": 12.0}
 """What is promised: a recovery may take its time on a slow machine and must hold for 7 s; or is given up soon."""
-BREAKER, HAND = "circuit_breaker", "manual"
+BREAKER, HAND, STOPPED = "circuit_breaker", "manual", "stopped_by_hand"
 WITNESSES, ENDS = "Who noticed the broken deployment", "How the broken tasks ended"
 
 

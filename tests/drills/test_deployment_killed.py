@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 REGISTER, DEPLOY = ACTS = ("ecs.RegisterTaskDefinition", "ecs.UpdateService")
 """The acts of a bad deployment, in order."""
+STOP = "ecs.StopServiceDeployment"
+"""What a drill may do that does not wait for ECS to roll back."""
 STEPS = [
     *(f"{moment} {act}" for act in ACTS for moment in ("before", "intended", "answered", "settled")),
     *(f"{moment} {act}" for act in reversed(ACTS) for moment in ("reversing", "reversed", "closed")),
@@ -85,7 +87,11 @@ CHANCES = [
     Death(f"{seconds} s", WORDS[number % 3], seconds=seconds, way=WAYS[number % 4][0], kind=WAYS[number % 4][1])
     for number, seconds in enumerate(SECONDS)
 ]
-CASES = [WHOLE, *DEATHS, *CHANCES]
+STOPS = [
+    Death(f"{moment} {STOP}", WORDS[number % 3], step=f"{moment} {STOP}", way=rig.STOPPED, kind="unhealthy")
+    for number, moment in enumerate(("before", "intended", "answered", "settled"))
+]
+CASES = [WHOLE, *DEATHS, *CHANCES, *STOPS]
 GATED = (f"answered {DEPLOY}",)
 """What the gate takes; a sweep takes all."""
 
@@ -190,4 +196,14 @@ def test_killed_at_random(case: Death, outcome_of: Callable[[Death], Outcome]) -
     outcome = outcome_of(case)
     assert outcome.code in (-signal.SIGKILL, 0), outcome.said
     assert outcome.owed or outcome.between == outcome.before
+    check_brought_back(outcome)
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("case", STOPS, ids=lambda case: case.name)
+def test_killed_while_it_stops_the_deployment(case: Death, outcome_of: Callable[[Death], Outcome]) -> None:
+    """SIGKILL around the request that ECS roll back: whether it has by then or not, the revision of before is there."""
+    outcome = outcome_of(case)
+    assert outcome.code == -signal.SIGKILL, outcome.said
+    assert len(outcome.owed) == len(ACTS), "ECS itself brings back what it was asked to roll back"
     check_brought_back(outcome)
