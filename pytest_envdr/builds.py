@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_envdr.aws import dynamodb, s3_states
 from pytest_envdr.aws.s3_states import OWN_PREFIX
 from pytest_envdr.errors import Refused, TerraformFailed, UndoFailed
 from pytest_envdr.journal import Inverse
+from pytest_envdr.settings import host
 from pytest_envdr.tables import Terraform as Row
 from pytest_envdr.terraform import DESTROY, Terraform
+from pytest_envdr.verify.state import Lock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,7 +116,7 @@ def apply(
 
 def left(aws: Aws, before: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
     """What of a build is still to be destroyed: the arguments of the one call, or none. Waits for a Terraform that is
-    still at work on it.
+    still at work on it; the lock of one that was killed is released.
 
     Raises:
         UndoFailed: it cannot be told; with Terraform's own words, and what to do about a lock that nobody holds.
@@ -121,6 +124,7 @@ def left(aws: Aws, before: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
     terraform = _opened(aws, before)
     try:
         terraform.init()
+        _release(aws, terraform)
         plan = terraform.plan(*_targets(before["addresses"]), UNREAD, destroy=True, lock_seconds=LOCK_SECONDS)
     except TerraformFailed as error:
         raise UndoFailed(
@@ -165,6 +169,26 @@ def forget(entries: Sequence[Entry]) -> None:
     for entry in entries:
         if entry.act == BEGIN:
             shutil.rmtree(entry.inverse.arguments["work"], ignore_errors=True)
+
+
+def _release(aws: Aws, terraform: Terraform) -> None:
+    """Release the lock that a killed Terraform of this drill left. Only a drill's own state is looked at, and only
+    where it was taken on this machine, and no Terraform of the drill is at work on it any more."""
+    row = terraform.row
+    if aws.journal is None or not row.key.startswith(OWN_PREFIX) or terraform.at_work():
+        return
+    found = _lock(aws, row)
+    if found is not None and found.id and found.who.rpartition("@")[2] == host():
+        words = f"lock {found.id} was the exercise's own"
+        terraform.force_unlock(aws.journal, found.id, inverse=Inverse.healed(words))
+
+
+def _lock(aws: Aws, row: Row) -> Lock | None:
+    if row.lock == "table":
+        text = dynamodb.lock(aws, row.lock_table, f"{row.bucket}/{row.object_key}")
+    else:
+        text = s3_states.lock(aws, row.bucket, row.lock_key) if row.lock == "file" else None
+    return None if text is None else Lock.parse(text)
 
 
 def _opened(aws: Aws, told: Mapping[str, Any]) -> Terraform:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pytest_envdr import guard
 from pytest_envdr.errors import StackFileError
-from pytest_envdr.terraform import backend, program
+from pytest_envdr.terraform import backend, program, running
 from pytest_envdr.terraform.plans import Change, Plan, PlanFile, plan_of
 from pytest_envdr.terraform.running import Run
 from pytest_envdr.terraform.states import Held, State, state_of
@@ -239,6 +239,10 @@ class Terraform:
         files = (f"-var-file={file}" for file in backend.variables(self.work))
         lock = f"-lock-timeout={lock_seconds:g}s"
         self._run("destroy", *COMMON, "-auto-approve", lock, *files, *options, deadline=deadline, progress=progress)
+
+    def at_work(self) -> bool:
+        """Whether a Terraform runs in the working directory, whoever started it; True where that cannot be told."""
+        return running.at_work(backend.data(self.work))
 
     def force_unlock(self, journal: Journal, lock: str, *, inverse: Inverse) -> None:
         """Release a lock that its owner left behind, by its exact id.

@@ -10,6 +10,7 @@ from pytest_envdr.errors import MissingProgram
 from pytest_envdr.settings import network_environment, search_path
 from pytest_envdr.terraform import provider
 from pytest_envdr.terraform.program import OLDEST_WITH_LOCK_FILE
+from pytest_envdr.terraform.running import DATA
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -62,11 +63,16 @@ def variables(work: Path) -> list[Path]:
     return sorted((work / VARIABLES).iterdir())
 
 
+def data(work: Path) -> str:
+    """Where Terraform keeps providers and modules: no two working directories have the same."""
+    return str(work / "data")
+
+
 def environment(work: Path, stack: Stack, row: Terraform, credentials: Credentials) -> dict[str, str]:
     """All that the program finds in its environment."""
     values = {
         "PATH": search_path(),
-        "TF_DATA_DIR": str(work / "data"),
+        DATA: data(work),
         "TF_CLI_CONFIG_FILE": str(stack.beside(row.cli_config) if row.cli_config else work / CLI_FILE),
         "TF_IN_AUTOMATION": "1",
         "CHECKPOINT_DISABLE": "1",

@@ -6,7 +6,9 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from pytest_envdr.errors import TerraformFailed, WaitTimedOut
@@ -15,11 +17,13 @@ from pytest_envdr.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from pytest_envdr.terraform.program import Program
     from pytest_envdr.waiting import Progress
 
+PROCESSES = Path("/proc")
+DATA = "TF_DATA_DIR"
+"""The variable by which a Terraform knows its working directory, and we it."""
 GRACE_SECONDS = 30.0
 """How long Terraform may take to end after it was interrupted: it writes its state and gives its lock back."""
 
@@ -77,6 +81,20 @@ class Run:
             env=dict(self.environment),
             start_new_session=True,
         )
+
+
+def at_work(data: str) -> bool:
+    """Whether a Terraform with this data directory runs on this machine, whoever started it; a provider that outlives
+    its Terraform is none. True where that cannot be told."""
+    if not PROCESSES.is_dir():
+        return True
+    mark = f"{DATA}={data}".encode()
+    for process in PROCESSES.glob("[0-9]*"):
+        with suppress(OSError):  # it ended meanwhile, or is not ours to look at
+            said = (process / "environ").read_bytes().split(b"\0")
+            if mark in said and b"-chdir=" in (process / "cmdline").read_bytes():
+                return True
+    return False
 
 
 def _awaited(process: subprocess.Popen[bytes], what: str, deadline: float, progress: Progress | None) -> int:
