@@ -29,7 +29,7 @@ The hands:
     ledger        what the application tells of them
     founding      new tenants, founded through the application
     laravel       the application's own commands, maintenance mode
-    shipments     what an execution of a pipeline has brought about
+    shipments     what an execution of a pipeline has brought about; deliveries: what of it came to the service
     probe         the client outside: asks at a steady rate, keeps every answer
     aws           one file a service; reads are nouns, acts are verbs and take `journal`
     guard         which calls a run may make, and against what

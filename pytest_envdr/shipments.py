@@ -3,7 +3,7 @@
 A pipeline does by itself what a drill would write down before it does it: it registers a task definition, and deploys
 it. So three things are owed before such an execution is started: that it ends, that the service runs what it ran, and
 that what was registered can be deployed no more. Which execution that is, its id tells; where nobody was answered with
-one, what it was started with. What it registered is found by its deploy action's deployment, and by nothing else.
+one, what it was started with. What it registered is found by what its deploy action brought (`deliveries`).
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from pytest_envdr.aws import codepipeline_executions, ecs
+from pytest_envdr import deliveries
+from pytest_envdr.aws import codepipeline_executions
 from pytest_envdr.errors import NotFound, UndoFailed
 from pytest_envdr.journal import Inverse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from pytest_envdr.aws import Aws
     from pytest_envdr.aws.codepipeline import Deploy
     from pytest_envdr.aws.codepipeline_executions import Action, Execution
     from pytest_envdr.aws.ecs import Service
+    from pytest_envdr.deliveries import Deployed
     from pytest_envdr.journal import Entry, Journal
 
 SKEW = timedelta(seconds=60)
 """How far AWS's clock may be from this machine's."""
-BEGINS = timedelta(seconds=10)
-"""How long a deploy action may take to tell its deployment; one that was abandoned may still begin it."""
 
 
 @dataclass(frozen=True)
@@ -86,18 +86,22 @@ def owed(
 
 
 def found(aws: Aws, entry: Entry) -> Found:
-    """The execution that an entry is about: by its id, else by what it was started with, the newest since then."""
-    pipeline, identifier = entry.inverse.arguments["pipelineName"], entry.result.get("pipelineExecutionId")
-    undecided = False
+    """The execution that an entry is about."""
     try:
-        listed = codepipeline_executions.executions(aws, pipeline)
-        for one in takewhile(lambda one: one.started_at >= entry.at - SKEW, listed):
-            if one.id == identifier or (identifier is None and _fits(one, entry.inverse.arguments)):
-                return Found(one)
-            # A source that is still fetched has no revision yet.
-            undecided = undecided or (identifier is None and one.under_way and not one.revisions)
+        return among(codepipeline_executions.executions(aws, entry.inverse.arguments["pipelineName"]), entry)
     except NotFound:
         return Found(None)  # the pipeline is gone, and with it all that could be under way
+
+
+def among(listed: Iterable[Execution], entry: Entry) -> Found:
+    """The execution that an entry is about: by its id, else by what it was started with, the newest since then.
+    `listed` are a pipeline's, the newest first."""
+    identifier, undecided = entry.result.get("pipelineExecutionId"), False
+    for one in takewhile(lambda one: one.started_at >= entry.at - SKEW, listed):
+        if one.id == identifier or (identifier is None and _fits(one, entry.inverse.arguments)):
+            return Found(one, undecided)
+        # A source that is still fetched has no revision yet: it may be a newer one than an earlier drill's.
+        undecided = undecided or (identifier is None and one.under_way and not one.revisions)
     return Found(None, undecided)
 
 
@@ -105,7 +109,7 @@ def made(aws: Aws, entry: Entry) -> Made:
     """What the execution that an entry is about has deployed.
 
     Raises:
-        UndoFailed: it made a deployment of which ECS tells nothing any more.
+        UndoFailed: which of its deployments that is, ECS does not tell (any more).
     """
     before, it = entry.inverse.arguments, found(aws, entry)
     if it.execution is None:
@@ -115,21 +119,30 @@ def made(aws: Aws, entry: Entry) -> Made:
         for run in codepipeline_executions.actions(aws, before["pipelineName"], it.execution.id)
         if (run.stage, run.name) == (before["stageName"], before["actionName"])
     ]
-    told = dict.fromkeys(_definition_of(aws, before, run) for run in runs if run.external)
-    return Made(tuple(told), undecided=any(map(_may_begin, runs)))
+    told = dict.fromkeys(
+        arn
+        for run in runs
+        for arn in certain(before, run, deliveries.deployed(aws, before["cluster"], before["service"], run))
+    )
+    return Made(tuple(told), undecided=it.undecided or any(map(_may_begin, runs)))
 
 
-def task_definition_of(aws: Aws, cluster: str, service: str, deployment: str) -> str:
-    """The task definition (its ARN) that a deployment (its id) brings: by the service, else by the tasks that it
-    started; "" where ECS tells of neither."""
-    for one in ecs.service(aws, service, cluster).deployments:
-        if one.id == deployment:
-            return one.task_definition
-    for status in ("RUNNING", "STOPPED"):
-        for task in ecs.tasks(aws, cluster, service, status=status):
-            if task.started_by == deployment:
-                return task.task_definition
-    return ""
+def certain(before: Mapping[str, Any], run: Action, found: list[Deployed]) -> Iterator[str]:
+    """The task definition (its ARN) that an action deployed, if it did; `found` is what ECS tells of it.
+
+    Raises:
+        UndoFailed: that is more than one, or none of the deployment that the action has named.
+    """
+    if len(found) == 1:
+        yield found[0].task_definition
+    elif found or run.external:
+        told = ", ".join(one.task_definition.rpartition("/")[2] for one in found)
+        raise UndoFailed(
+            f"which revision {before['pipelineName']} brought to {before['service']} cannot be told"
+            f"{f': {told} were deployed while its action ran' if told else ' any more: ECS shows no deployment of it'}."
+            f"\nTo go on: look at the newest revisions of its family, and deregister what the pipeline registered at "
+            f"{run.started_at:%Y-%m-%d %H:%M:%S} UTC."
+        )
 
 
 def _fits(one: Execution, told: Mapping[str, Any]) -> bool:
@@ -138,16 +151,5 @@ def _fits(one: Execution, told: Mapping[str, Any]) -> bool:
     return one.trigger == "StartPipelineExecution" and told["revision"] in one.revisions.values()
 
 
-def _definition_of(aws: Aws, before: Mapping[str, Any], run: Action) -> str:
-    definition = task_definition_of(aws, before["cluster"], before["service"], run.external)
-    if not definition:
-        raise UndoFailed(
-            f"which revision deployment {run.external} brought to {before['service']} cannot be told any more: ECS "
-            "shows neither it nor a task of it.\nTo go on: look at the newest revisions of its family, and deregister "
-            f"what pipeline {before['pipelineName']} registered at {run.started_at:%Y-%m-%d %H:%M:%S} UTC."
-        )
-    return definition
-
-
 def _may_begin(run: Action) -> bool:
-    return not run.external and run.started_at + BEGINS > datetime.now(UTC)
+    return not run.external and run.started_at + deliveries.BEGINS > datetime.now(UTC)

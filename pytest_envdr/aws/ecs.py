@@ -71,6 +71,8 @@ class Service:
         circuit_breaker: whether it is enabled, and `circuit_breaker_rollback` whether it rolls back.
         grace_seconds: health checks of a new task do not count for this long (0: they do at once).
         az_rebalancing: ENABLED may stop and start tasks by itself.
+        strategy: ROLLING replaces tasks step by step; BLUE_GREEN, LINEAR and CANARY shift traffic between two sets.
+        early_success: whether a deployment may be called successful before all of its tasks are healthy.
     """
 
     arn: str
@@ -93,6 +95,8 @@ class Service:
     az_rebalancing: str
     network: Mapping[str, Any]
     launch_type: str
+    strategy: str = "ROLLING"
+    early_success: bool = False
 
     @property
     def resource_id(self) -> str:
@@ -330,6 +334,8 @@ def _service(row: dict[str, Any]) -> Service:
         az_rebalancing=row.get("availabilityZoneRebalancing", ""),
         network=row.get("networkConfiguration", {}),
         launch_type=row.get("launchType", ""),
+        strategy=configuration.get("strategy", "ROLLING"),
+        early_success=configuration.get("earlySuccessCriteria", {}).get("enable", False),
     )
 
 

@@ -10,6 +10,7 @@ from pytest_envdr.journal import Inverse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from pytest_envdr.aws import Aws
     from pytest_envdr.journal import Journal
@@ -58,12 +59,13 @@ class Container:
 
 @dataclass(frozen=True)
 class TaskDefinition:
-    """A revision of a task definition."""
+    """A revision of a task definition. `registered_at` is None where ECS does not say."""
 
     arn: str
     family: str
     status: str
     containers: tuple[Container, ...]
+    registered_at: datetime | None = None
 
     def container(self, name: str) -> Container:
         """The container of that name, else the first."""
@@ -78,7 +80,11 @@ def task_definition(aws: Aws, arn: str) -> TaskDefinition:
     """
     row = _described(aws, arn)
     return TaskDefinition(
-        row["taskDefinitionArn"], row["family"], row["status"], tuple(map(_container, row["containerDefinitions"]))
+        row["taskDefinitionArn"],
+        row["family"],
+        row["status"],
+        tuple(map(_container, row["containerDefinitions"])),
+        row.get("registeredAt"),
     )
 
 

@@ -79,21 +79,24 @@ class ServiceDeployment:
 
 def deployment_of(aws: Aws, service: Service, task_definition: str, *, since: datetime) -> ServiceDeployment | None:
     """The newest change of a service, created from `since` on, that was to bring a task definition (its ARN)."""
-    what = f"The deployments of service {service.name} cannot be read"
+    told = changes(aws, service.cluster, service.name, since=since)
+    return next((one for one in told if task_definition_of(aws, one.revision) == task_definition), None)
+
+
+def changes(
+    aws: Aws, cluster: str, service: str, *, since: datetime, until: datetime | None = None
+) -> list[ServiceDeployment]:
+    """The changes of a service created in a span of time, the newest first; no more than PAGE of them."""
+    what = f"The deployments of service {service} cannot be read"
+    span = {"after": since, **({"before": until} if until else {})}
     listed = aws.call(
-        "ecs.ListServiceDeployments",
-        what=what,
-        cluster=service.cluster,
-        service=service.name,
-        createdAt={"after": since},
-        maxResults=PAGE,
+        "ecs.ListServiceDeployments", what=what, cluster=cluster, service=service, createdAt=span, maxResults=PAGE
     )["serviceDeployments"]
     arns = [row["serviceDeploymentArn"] for row in listed]
     if not arns:
-        return None
+        return []
     rows = aws.call("ecs.DescribeServiceDeployments", what=what, serviceDeploymentArns=arns)["serviceDeployments"]
-    told = sorted(map(_service_deployment, rows), key=lambda one: one.created_at, reverse=True)
-    return next((one for one in told if task_definition_of(aws, one.revision) == task_definition), None)
+    return sorted(map(_service_deployment, rows), key=lambda one: one.created_at, reverse=True)
 
 
 def roll_back(aws: Aws, journal: Journal, deployment: ServiceDeployment) -> bool:

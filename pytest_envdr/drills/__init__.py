@@ -19,6 +19,7 @@ routes          whether that would ship a broken revision, and could be put righ
 shipping        a broken revision's way through the pipeline, and the pipeline started again
 shipment_checks what the pipeline says of it, and whether it ships it again
 rollbacks       what became of a bad deployment: seen by whom, rolled back by what
+budgets         how long the circuit breaker may take
 witnesses       who noticed it, when, and how the broken tasks ended: for the report
 client          the client outside, whose answers say what an outage is
 

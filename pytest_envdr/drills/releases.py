@@ -38,7 +38,7 @@ def check_way_back(aws: Aws, drill: Drill, before: Subject) -> Release:
         Refused: it could not; says why.
     """
     definition = ecs_definitions.task_definition(aws, before.service.task_definition)
-    if reasons := [*_service_lacks(before), *_definition_lacks(definition)]:
+    if reasons := [*service_lacks(before.service), *_definition_lacks(definition)]:
         raise _refused(before, reasons)
     digests = _running_digests(before)
     if reasons := [reason for one in definition.containers for reason in _image_lacks(aws, one, digests)]:
@@ -100,8 +100,13 @@ def _refused(before: Subject, reasons: list[str]) -> Refused:
     )
 
 
-def _service_lacks(before: Subject) -> Iterator[str]:
-    service = before.service
+def service_lacks(service: ecs.Service) -> Iterator[str]:
+    """What of a service's deployments would not let ECS roll one back, or would have it end in another way than what a
+    drill looks at (aws-semantics 5, traps)."""
+    if service.strategy != "ROLLING":
+        yield f"its deployment strategy is {service.strategy}, whose course the drill does not know"
+    if service.early_success:
+        yield "its deployments may succeed early (earlySuccessCriteria), before all of their tasks are healthy"
     if not (service.circuit_breaker and service.circuit_breaker_rollback):
         yield "its deployment circuit breaker is off, or does not roll back"
     if service.primary is None or service.primary.rollout_state != "COMPLETED":

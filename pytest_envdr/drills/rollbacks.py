@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pytest_envdr.aws import ecs, ecs_deployments
-from pytest_envdr.drills import Finding, witnesses
+from pytest_envdr.drills import Finding, budgets, witnesses
 from pytest_envdr.drills.outage import FAILURES
 from pytest_envdr.drills.recovery import PATIENCE
 from pytest_envdr.errors import WaitTimedOut
@@ -54,8 +54,8 @@ def wait_until_rolled_back(aws: Aws, drill: Drill, watched: Watched) -> ServiceD
     Returns what it came to; None where ECS tells of no such deployment. That it was not rolled back is a finding, and
     no exception: how the service recovers is still to be learnt.
     """
-    deadline = PATIENCE * drill.rto_seconds
-    told: list[ServiceDeployment | None] = [None]
+    told: list[ServiceDeployment | None] = [state_of(aws, watched)]
+    deadline = _deadline(aws, drill, watched, told[0])
 
     def read() -> str:
         told[0] = now = state_of(aws, watched)
@@ -72,6 +72,17 @@ def wait_until_rolled_back(aws: Aws, drill: Drill, watched: Watched) -> ServiceD
     for finding in _check_rolled_back(aws, watched, told[0]):
         drill.finding(finding)
     return told[0]
+
+
+def _deadline(aws: Aws, drill: Drill, watched: Watched, state: ServiceDeployment | None) -> float:
+    """How long ECS is waited for: as long as the service may need by its own settings, and the objective asks for."""
+    least = PATIENCE * drill.rto_seconds
+    if state is None or not state.breaker.threshold:
+        return least
+    needed = budgets.budget(watched.release.before, threshold=state.breaker.threshold, speed=aws.stack.speed)
+    deadline = max(least, PATIENCE * needed.seconds)
+    drill.note(f"the circuit breaker's budget: {needed}; it is waited for {deadline:.0f} s")
+    return deadline
 
 
 def wait_until_seen(aws: Aws, drill: Drill, watched: Watched, probe: Probe) -> float:

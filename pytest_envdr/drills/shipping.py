@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_envdr import shipments, undo
+from pytest_envdr import deliveries, shipments, undo
 from pytest_envdr.aws import codepipeline, codepipeline_executions, ecs
 from pytest_envdr.drills import pipelines
 from pytest_envdr.drills.rollbacks import Watched
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from pytest_envdr.aws import Aws
     from pytest_envdr.aws.codepipeline_executions import Action
+    from pytest_envdr.deliveries import Deployed
     from pytest_envdr.drills import Drill
     from pytest_envdr.drills.releases import Release
     from pytest_envdr.drills.routes import Route
@@ -87,14 +88,13 @@ def let_in(aws: Aws, journal: Journal, drill: Drill, shipment: Shipment) -> Watc
         longest_interval=0.5,
     )
     codepipeline.disable_inbound(aws, journal, route.pipeline, route.deploy.stage)
-    deployment = drill.wait_until(
-        lambda: _deployment(aws, shipment), what="its deployment", deadline=ENTER_SECONDS, longest_interval=0.5
-    )
-    revision = shipments.task_definition_of(aws, route.row.cluster, route.row.name, deployment)
-    if not revision:
-        raise Refused(f"ECS tells nothing of deployment {deployment}, which {route.pipeline} has made.")
-    drill.note(f"pipeline {route.pipeline} registered {revision.rpartition('/')[2]}; its deployment is {deployment}")
-    return Watched(shipment.release, revision, deployment, fault)
+    what = f"what execution {shipment.execution} deploys"
+    found = drill.wait_until(lambda: _deployed(aws, shipment), what=what, deadline=ENTER_SECONDS, longest_interval=0.5)
+    if found is None:  # for the type checker: the wait is over when it is not
+        raise Refused(f"{route.pipeline} has deployed nothing.")
+    registered, by = found.task_definition.rpartition("/")[2], found.deployment or "one that ECS shows no more"
+    drill.note(f"pipeline {route.pipeline} registered {registered}; its deployment is {by}")
+    return Watched(shipment.release, found.task_definition, found.deployment, fault)
 
 
 def _before_the_stage(aws: Aws, shipment: Shipment) -> str:
@@ -112,13 +112,21 @@ def _in_the_stage(aws: Aws, shipment: Shipment) -> bool:
     return False
 
 
-def _deployment(aws: Aws, shipment: Shipment) -> str:
-    """The id of the deployment that the execution made, or "" while there is none."""
+def _deployed(aws: Aws, shipment: Shipment) -> Deployed | None:
+    """What the execution brought to the service, None while there is nothing."""
+    row = shipment.route.row
     for action in actions(aws, shipment):
-        if action.external:
-            return action.external
+        found = deliveries.deployed(aws, row.cluster, row.name, action)
+        if len(found) > 1:
+            told = ", ".join(one.task_definition.rpartition("/")[2] for one in found)
+            raise Refused(
+                f"{told} were deployed to {row.name} while pipeline {shipment.route.pipeline} did: nobody can tell "
+                "which is its.\nTo go on: keep others out of the service, then drill again."
+            )
+        if found:
+            return found[0]
     _check_under_way(aws, shipment)
-    return ""
+    return None
 
 
 def actions(aws: Aws, shipment: Shipment) -> Iterator[Action]:

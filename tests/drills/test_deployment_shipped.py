@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,7 @@ from tests.drills import deployment_rig as rig
 from tests.drills import runs
 from tests.drills.shipping_rig import PATIENCE, aimed, at_rest, broken, executions, retired, stage
 from tests.drills.stranger import Stranger
+from tests.drills.test_deployment_rollback import ROUNDING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -78,6 +80,29 @@ def test_ecs_takes_it_back(stranger: Stranger, tmp_path: Path) -> None:
     found = {one["id"]: one["severity"] for one in place.drill["findings"]}
     assert found == {"pipeline.unaware": "note"}
     assert place.drill["probe"]["failures"] == 0
+    check_agrees(stranger, place)
+
+
+def check_agrees(stranger: Stranger, place: runs.Place) -> None:
+    """Seen is the instant at which ECS began to roll back; recovered is the first answer after that had ended and the
+    last broken task was gone; what the pipeline did is told by its own time stamps: all within the stated error."""
+    marks = {one["name"]: rig.at(one["at"]) for one in place.drill["marks"]}
+    change = next(
+        one for one in rig.service_deployments(stranger, "api", since=marks["fault"]) if one.get("rollback") is not None
+    )
+    began = change["rollback"]["startedAt"]
+    assert abs((marks["seen"] - began).total_seconds()) <= ROUNDING
+    broken = [one for one in rig.stopped_tasks(stranger, "api") if marks["fault"] <= one["createdAt"] <= began]
+    assert len(broken) >= change["deploymentCircuitBreaker"]["threshold"]
+    over = max([change["finishedAt"], *(one["executionStoppedAt"] for one in broken if "executionStoppedAt" in one)])
+    late = (marks["recovered"] - over).total_seconds()
+    assert -ROUNDING <= late <= place.drill["error_seconds"] + place.drill["probe"]["longest_gap_seconds"] + ROUNDING
+    (told,) = (one["rows"] for one in place.drill["tables"] if one["title"] == f"What pipeline {PIPELINE} made of it")
+    actions = stranger.client("codepipeline").list_action_executions(
+        pipelineName=PIPELINE, filter={"pipelineExecutionId": told[0][0]}
+    )["actionExecutionDetails"]
+    starts = {one["actionName"]: (one["startTime"] - marks["fault"]).total_seconds() for one in actions}
+    assert {row[4]: row[6] for row in told} == {name: f"{seconds:.1f} s" for name, seconds in starts.items()}
 
 
 @pytest.mark.sweep
@@ -128,6 +153,43 @@ def test_green_over_a_service_that_was_rolled_back(stranger: Stranger, tmp_path:
     assert green.detail.startswith(f"execution {shipped} of revision {broken(stranger, 'answers-500')} is Succeeded")
     assert rig.looked_at(stranger, "api") == before
     assert runs.Place(tmp_path).owed == []
+
+
+def test_green_over_a_service_that_ecs_rolled_back(stranger: Stranger, tmp_path: Path) -> None:
+    """The pipeline ends well once all tasks are new. ECS still watches the deployment's alarms then, and takes it back:
+    the drill is red, names the execution, and the service runs what it ran."""
+    at_rest(stranger)
+    (alarm,) = stranger.stack["services"]["api"]["error_alarms"]
+    stranger.wait_until_alarm(alarm, "OK")
+    before = rig.looked_at(stranger, "api")
+    with (
+        patient(stranger, alarm) as alarms,
+        rig.configured(stranger, "api", alarms={"alarmNames": alarms, "enable": True, "rollback": True}),
+    ):
+        with rig.rehearsing(aimed(stranger, tmp_path), tmp_path, "answers-500", way="pipeline") as (_, drill, bad):
+            state = bad.wait_until_rolled_back()
+            wait_until(lambda: executions(stranger)[0]["status"] == "Succeeded", what="green", deadline=PATIENCE)
+            bad.wait_until_recovered()
+        assert state is not None
+        assert (state.status, state.alarms) == ("ROLLBACK_SUCCESSFUL", (alarm,))
+        (green,) = drill.failures
+        assert green.id == "pipeline.green"
+        assert green.detail.endswith("is Succeeded; ECS took its deployment back")
+    assert rig.looked_at(stranger, "api") == before
+    assert runs.Place(tmp_path).owed == []
+
+
+@contextmanager
+def patient(stranger: Stranger, alarm: str) -> Iterator[list[str]]:
+    """Deployment alarms that are watched for long: ECS computes the bake time from the slowest, which never fires."""
+    client, name = stranger.client("cloudwatch"), "slow"
+    like = {**stranger.alarm(alarm), "AlarmName": name, "AlarmActions": [], "OKActions": []}
+    client.put_metric_alarm(**like | {"Threshold": 1e9, "EvaluationPeriods": 20, "DatapointsToAlarm": 20})
+    stranger.wait_until_alarm(name, "OK")
+    try:
+        yield [alarm, name]
+    finally:
+        client.delete_alarms(AlarmNames=[name])
 
 
 def test_overtaken_on_the_way(stranger: Stranger, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pytest_envdr.timeline import Mark
 from pytest_envdr.waiting import wait_until
 from tests.drills import deployment_rig as rig
 from tests.drills.stranger import PATIENCE, Stranger
+from tests.drills.test_deployment_rollback import ROUNDING, Drilled, first_stamp
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +34,17 @@ def test_it_is_green_and_says_who_stopped_it(sandbox_stack: Path, tmp_path: Path
     (change,) = rig.service_deployments(Stranger(sandbox_stack), "hq", since=ran.mark("fault"))
     assert change["status"] == "ROLLBACK_SUCCESSFUL"
     assert ran.mark("seen") < change["rollback"]["startedAt"] < ran.mark("recovered")
+    check_agrees(Drilled(ran, [change], rig.stopped_tasks(Stranger(sandbox_stack), "hq")))
+
+
+def check_agrees(outcome: Drilled) -> None:
+    """Seen is the instant at which ECS gave the first broken task up; recovered is the first answer after the rollback
+    had ended and the last broken task was gone, within the stated error."""
+    failed = min(map(first_stamp, outcome.broken))
+    assert abs((outcome.ran.mark("seen") - failed).total_seconds()) <= ROUNDING
+    gone = [task["executionStoppedAt"] for task in outcome.broken if "executionStoppedAt" in task]
+    late = (outcome.ran.mark("recovered") - max([outcome.changes[0]["finishedAt"], *gone])).total_seconds()
+    assert -ROUNDING <= late <= outcome.blur
 
 
 def test_a_deployment_that_is_over_is_not_stopped(sandbox_stack: Path, tmp_path: Path) -> None:

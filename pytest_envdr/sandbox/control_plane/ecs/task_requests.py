@@ -5,6 +5,7 @@ Callers hold moto's lock (`responses.py` takes it for each request).
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from moto.core.resource_tagging import TaggedResource
@@ -49,6 +50,12 @@ class TaskRequests(EC2ContainerServiceBackend):
             task.kill()
         super().reset()
         self.world = world
+
+    def register_task_definition(self, *args: Any, **kwargs: Any) -> TaskDefinition:
+        """RegisterTaskDefinition, which says when that was, as moto does not."""
+        made = super().register_task_definition(*args, **kwargs)
+        made.registered_at = datetime.now(UTC)  # type: ignore[attr-defined]
+        return made
 
     def placed(self) -> World:
         """The world that acts here.
