@@ -25,12 +25,12 @@ DRILL = """
 
 @pytest.fixture
 def run(pytester: pytest.Pytester) -> Run:
-    """Run pytest on the project in a process of its own, with a stack on which nothing can be started."""
+    """Run pytest on the project in this process (a new one costs a second), with a stack on which nothing can be started."""
     stack = stack_file.write(pytester.path, endpoint="http://127.0.0.1:9")
 
     def run(*arguments: str, stack: str | None = str(stack)) -> pytest.RunResult:
         given = ("--envdr-stack", stack) if stack else ()
-        return pytester.runpytest_subprocess("-p", "no:cacheprovider", *given, *arguments)
+        return pytester.runpytest_inprocess("-p", "no:cacheprovider", *given, *arguments)
 
     return run
 

@@ -42,11 +42,11 @@ OWN = '''
 
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run pytest on the project in a process of its own, with a state directory of its own."""
+    """Run pytest on the project in this process (a new one costs seconds), with a state directory of its own."""
     monkeypatch.setenv("ENVDR_STATE_DIR", str(pytester.path / "state"))
 
     def run(*arguments: str) -> pytest.RunResult:
-        return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
+        return pytester.runpytest_inprocess("-p", "no:cacheprovider", *arguments)
 
     return run
 
