@@ -25,7 +25,7 @@ DRILL = """
 
 @pytest.fixture
 def run(pytester: pytest.Pytester) -> Run:
-    """Run pytest on the project in this process (a new one costs a second), with a stack on which nothing can be started."""
+    """Run pytest on the project in this process (a new one costs a second), with a stack that cannot be reached."""
     stack = stack_file.write(pytester.path, endpoint="http://127.0.0.1:9")
 
     def run(*arguments: str, stack: str | None = str(stack)) -> pytest.RunResult:
