@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pytest_envdr import founding, laravel
-from pytest_envdr.aws import awslambda, events, s3, sqs
+from pytest_envdr.aws import awslambda, events, logs, s3, sqs
 from pytest_envdr.errors import NotFound, UndoFailed, WaitTimedOut
 from pytest_envdr.remaining import NOTHING, OWN_PREFIX, Remaining
 from pytest_envdr.waiting import wait_until
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 3.0
 """How long it takes until a message that was looked at shows again."""
+SKEW = timedelta(seconds=5)
+"""How far AWS's clock may be from this machine's."""
 PAGE_SECONDS = 60.0
 """How long the application's page may be away."""
 
@@ -110,8 +112,9 @@ def replay(aws: Aws, before: Mapping[str, Any]) -> Remaining:
 
 
 def event(aws: Aws, entry: Entry) -> Remaining:
-    """An event of the drill's own, told of a tenant of its own: no dead-letter queue has it. Where it is to come into
-    one it is awaited, or the provisioner, put back, would meet it late; unless it had its bucket made."""
+    """An event of the drill's own, told of a tenant of its own: no dead-letter queue has it. As long as it may be on
+    its way it is awaited, or the provisioner would meet it late, and make a bucket that is nobody's; unless its log
+    says that it was through with that tenant. That there is a bucket says nothing: one may be made by hand."""
     before = entry.inverse.arguments
     found = [
         {"QueueUrl": sqs.queue_url(aws, letter.queue), "ReceiptHandle": letter.receipt}
@@ -127,7 +130,7 @@ def event(aws: Aws, entry: Entry) -> Remaining:
     late = datetime.now(UTC) < entry.at + timedelta(seconds=before["late_seconds"])
     if not late or entry.result.get("came") or entry.result.get("told") is False:
         return NOTHING
-    return Remaining(awaited=not s3.buckets(aws, prefix=before["Bucket"]))
+    return Remaining(awaited=not logs.names(aws, before["log_group"], before["tenant"], since=entry.at - SKEW))
 
 
 def _looked_at(aws: Aws, entry: Entry) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+from pytest_envdr.errors import NotFound
 
 if TYPE_CHECKING:
     from pytest_envdr.aws import Aws
@@ -40,3 +43,13 @@ def events(aws: Aws, group: str, *, since: datetime, pattern: str | None = None)
         for row in rows
     ]
     return sorted(found, key=lambda event: event.at)
+
+
+def names(aws: Aws, group: str, word: str, *, since: datetime) -> bool:
+    """Whether a log group has a word in it since an instant, and not only as the beginning of a longer name; not where
+    there is no such group: a function's comes with its first line."""
+    try:
+        text = "\n".join(line.message for line in events(aws, group, since=since))
+    except NotFound:
+        return False
+    return re.search(rf"{re.escape(word)}(?![\w-])", text) is not None

@@ -8,14 +8,13 @@ function, written down and deleted, the drill's own messages and no others.
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from pytest_envdr.aws import awslambda, cloudwatch, events, logs, s3, s3_acts, sqs
 from pytest_envdr.drills import Finding
-from pytest_envdr.errors import AwsError, NotFound, WaitTimedOut
+from pytest_envdr.errors import AwsError, WaitTimedOut
 from pytest_envdr.journal import Inverse
 
 if TYPE_CHECKING:
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 
 PROCESSED_SECONDS = 300.0
 """How long an event may take to be processed, with the metrics that tell of it."""
+UNDER_WAY_SECONDS = 30.0
+"""How long an event may be under way, to the function and through it, where nothing keeps it."""
 REPLAY_SECONDS = 1800.0
 VISIBLE_SECONDS = 60.0
 MINUTE = timedelta(minutes=1)
@@ -57,12 +58,18 @@ class Way:
     """
 
     queues: tuple[str, ...] = ()
-    late_seconds: float = 0.0
+    late_seconds: float = UNDER_WAY_SECONDS
 
 
 def inverse(row: Provisioner, slug: str, bucket: str, way: Way) -> Inverse:
-    """That nothing of an event is left: no message in a dead-letter queue, none on its way there."""
-    arguments = {"tenant": slug, "Bucket": bucket, "queues": [*way.queues], "late_seconds": way.late_seconds}
+    """That nothing of an event is left: no message in a dead-letter queue, none on its way there or to the function."""
+    arguments = {
+        "tenant": slug,
+        "Bucket": bucket,
+        "queues": [*way.queues],
+        "late_seconds": way.late_seconds,
+        "log_group": row.log_group,
+    }
     return Inverse("sqs.DeleteMessage", arguments, f"no event of {slug} in a dead-letter queue of {row.function}")
 
 
@@ -193,11 +200,7 @@ def _ran(aws: Aws, drill: Drill, row: Provisioner, told: Sequence[Told], begun: 
 
 def logged(aws: Aws, row: Provisioner, told: Sequence[Told], *, since: datetime) -> bool:
     """Whether the function's log names the tenant of each of these events since an instant."""
-    try:
-        text = "\n".join(line.message for line in logs.events(aws, row.log_group, since=since))
-    except NotFound:
-        return False
-    return all(re.search(rf"{re.escape(one.slug)}(?![\w-])", text) for one in told)
+    return all(logs.names(aws, row.log_group, one.slug, since=since) for one in told)
 
 
 def _delete(aws: Aws, journal: Journal, drill: Drill, told: Told, one: sqs.Letter) -> None:

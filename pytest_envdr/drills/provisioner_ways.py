@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from pytest_envdr.aws import awslambda, events
+from pytest_envdr.drills.provisioner_events import UNDER_WAY_SECONDS
 from pytest_envdr.drills.provisioner_events import Way as Letters
 from pytest_envdr.errors import Refused
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from pytest_envdr.tables import Provisioner
 
 Disabling = Literal["concurrency 0", "rule disabled", "permission removed", "code broken"]
-AT_ONCE_SECONDS = 30.0
-"""How long an event may take into a dead-letter queue without being tried."""
 TRIED_SECONDS = 300.0
 """How long it may take where it is tried three times: 60 and 120 s between, and some."""
 BROKEN = "envdr_drill.no_such_handler"
@@ -89,22 +88,22 @@ def _code_broken(aws: Aws, row: Provisioner) -> bool:
 
 
 def _of_function(seconds: float) -> Callable[[Provisioner, Settings], Letters]:
-    """Into the function's dead-letter queue; one that is tried may run late where there is none, too."""
+    """Into the function's dead-letter queue; without one, it may still be on its way when that is changed."""
 
     def letters(_: Provisioner, before: Settings) -> Letters:
         queues = (before.dead_letters,) if before.dead_letters else ()
-        return Letters(queues, seconds if queues or seconds == TRIED_SECONDS else 0.0)
+        return Letters(queues, seconds)
 
     return letters
 
 
 def _of_target(row: Provisioner, before: Settings) -> Letters:
     queue = before.undelivered(row)
-    return Letters((queue,), AT_ONCE_SECONDS) if queue else Letters()
+    return Letters((queue,) if queue else ())
 
 
 WAYS: dict[Disabling, Way] = {
-    "concurrency 0": Way(_reserve_nothing, _nothing_reserved, _of_function(AT_ONCE_SECONDS)),
+    "concurrency 0": Way(_reserve_nothing, _nothing_reserved, _of_function(UNDER_WAY_SECONDS)),
     "rule disabled": Way(_disable_rule, _rule_disabled, lambda *_: Letters(), told=False),
     "permission removed": Way(_remove_permission, _permission_removed, _of_target),
     "code broken": Way(_break_code, _code_broken, _of_function(TRIED_SECONDS), tried=True),

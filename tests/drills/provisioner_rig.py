@@ -157,16 +157,26 @@ class Hand:
     @contextmanager
     def taken(self, bucket: str) -> Iterator[None]:
         """A bucket's name, another account's."""
+        where = {"LocationConstraint": self.stranger.stack["region"]}
+        self._another().create_bucket(Bucket=bucket, CreateBucketConfiguration=where)
+        try:
+            yield
+        finally:
+            self.give_back_names()
+
+    def give_back_names(self) -> None:
+        """No bucket's name is the other account's any more."""
+        client = self._another()
+        for row in client.list_buckets()["Buckets"]:
+            client.delete_bucket(Bucket=row["Name"])
+
+    def _another(self) -> Any:
+        """The client of S3 of an account that is not the stack's."""
         client = Stranger(self.stranger.stack_file).client("s3")
         client.meta.events.register(
             "before-sign.s3.*", lambda request, **_: request.headers.add_header("x-moto-account-id", OTHER)
         )
-        where = {"LocationConstraint": self.stranger.stack["region"]}
-        client.create_bucket(Bucket=bucket, CreateBucketConfiguration=where)
-        try:
-            yield
-        finally:
-            client.delete_bucket(Bucket=bucket)
+        return client
 
     def _upload(self, package: bytes) -> None:
         self.client("lambda").update_function_code(FunctionName=self.row.function, ZipFile=package)
