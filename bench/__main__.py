@@ -1,4 +1,5 @@
-"""`make bench`: the sandbox's start, the plugin's cost when unused, verification and its peers, the drill's wall time.
+"""`make bench`: the sandbox's start, the plugin's cost when unused, verification and its peers, the drill's wall time,
+Terraform's plan and a lost state's recovery.
 
 Wall seconds on this machine; other work on it shows in them. Compare figures of one run with one another.
 `make bench ARGS=--no-drills` leaves out the minutes that the drills take.
@@ -15,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import verify_bucket, verify_database
+from bench import terraform_state, verify_bucket, verify_database
 from pytest_envdr.sandbox import Sandbox
 
 RUNS = 9
@@ -92,6 +93,7 @@ def main() -> None:
         verify_database.run(say, tenants=options.tenants)
     if not options.no_drills:
         drills()
+        terraform_state.run(say)
 
 
 main()

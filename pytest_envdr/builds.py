@@ -184,10 +184,9 @@ def _release(aws: Aws, terraform: Terraform) -> None:
 
 
 def _lock(aws: Aws, row: Row) -> Lock | None:
-    if row.lock == "table":
+    text = s3_states.lock(aws, row.bucket, row.lock_key) if row.locked_by_file else None
+    if text is None and row.locked_by_table:
         text = dynamodb.lock(aws, row.lock_table, f"{row.bucket}/{row.object_key}")
-    else:
-        text = s3_states.lock(aws, row.bucket, row.lock_key) if row.lock == "file" else None
     return None if text is None else Lock.parse(text)
 
 

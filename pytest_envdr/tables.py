@@ -228,6 +228,17 @@ class Provisioner(Row):
     documents: str = "/t/{slug}/documents"
 
 
+ELSEWHERE = {
+    "bucket": "bucket",
+    "dynamodb_table": "lock_table",
+    "key": "key",
+    "region": "region",
+    "use_lockfile": "lock",
+    "workspace_key_prefix": "workspace_prefix",
+}
+"""Settings of Terraform's S3 backend -> the key of `[terraform]` that says it."""
+
+
 class Terraform(Row):
     """The Terraform that the stack is described by. Relative paths start where the stack file lies.
 
@@ -238,7 +249,7 @@ class Terraform(Row):
         region: the bucket's Region; "" for the stack's own.
         workspace, workspace_prefix: where it is not the default one.
         lock: how the state is locked: by a "file" beside it (`use_lockfile`), by an item of a "table" in DynamoDB,
-            which then also keeps the state's digest, or by "none".
+            which then also keeps the state's digest, by "both" of them, or by "none".
         lock_table: the table's name.
         backend: more settings of the backend: "kms_key_id", "encrypt", ...
         program: which Terraform, a name on PATH or a path; "" for whichever is there.
@@ -256,7 +267,7 @@ class Terraform(Row):
     region: str = ""
     workspace: str = "default"
     workspace_prefix: str = "env:"
-    lock: Literal["file", "table", "none"] = "file"
+    lock: Literal["file", "table", "both", "none"] = "file"
     lock_table: str = ""
     backend: dict[str, str | bool | int] = {}
     program: str = ""
@@ -268,9 +279,27 @@ class Terraform(Row):
 
     @model_validator(mode="after")
     def _table_is_named(self) -> Self:
-        if (self.lock == "table") != bool(self.lock_table):
-            raise ValueError('lock = "table" needs the table\'s name in lock_table, and only that does')
+        if self.locked_by_table != bool(self.lock_table):
+            raise ValueError('lock = "table", or "both", needs the table\'s name in lock_table, and no other does')
         return self
+
+    @model_validator(mode="after")
+    def _backend_is_of_one_mind(self) -> Self:
+        """What a drill asks Terraform about a copy must reach the copy: these would hold over it."""
+        if said := sorted(self.backend.keys() & ELSEWHERE.keys()):
+            instead = ", ".join(f"terraform.{ELSEWHERE[name]} instead of backend.{name}" for name in said)
+            raise ValueError(f"backend says where the state is, or how it is locked: name {instead}")
+        return self
+
+    @property
+    def locked_by_file(self) -> bool:
+        """Whether an object beside the state is its lock, or half of it."""
+        return self.lock in {"file", "both"}
+
+    @property
+    def locked_by_table(self) -> bool:
+        """Whether an item of a table is its lock, or half of it; then another one is its digest."""
+        return self.lock in {"table", "both"}
 
     @property
     def object_key(self) -> str:
@@ -280,12 +309,12 @@ class Terraform(Row):
 
     @property
     def lock_key(self) -> str:
-        """The key of the object that locks it, where `lock` is "file"."""
+        """The key of the object that locks it, where one does."""
         return f"{self.object_key}.tflock"
 
     @property
     def digest_id(self) -> str:
-        """The `LockID` of the item with its digest, where `lock` is "table"; its lock's is the same without `-md5`."""
+        """The `LockID` of the item with its digest, where a table locks it; its lock's is the same without `-md5`."""
         return f"{self.bucket}/{self.object_key}-md5"
 
 

@@ -198,3 +198,21 @@ def test_a_lock_table_is_named_and_used(path: Path, lock: str) -> None:
     path.write_text(TEXT + f'\n[terraform]\ndirectory = "tf"\nbucket = "b"\nkey = "k"\n{lock}\n')
     with pytest.raises(StackFileError, match="lock_table"):
         stack.read(path)
+
+
+@pytest.mark.parametrize(
+    ("setting", "instead"),
+    [
+        ('key = "other"', "terraform.key instead of backend.key"),
+        ('bucket = "other"', "terraform.bucket instead of backend.bucket"),
+        ("use_lockfile = true", "terraform.lock instead of backend.use_lockfile"),
+        ('dynamodb_table = "locks"', "terraform.lock_table instead of backend.dynamodb_table"),
+        ('workspace_key_prefix = "ws"', "terraform.workspace_prefix instead of backend.workspace_key_prefix"),
+    ],
+)
+def test_where_a_state_is_is_said_once(path: Path, setting: str, instead: str) -> None:
+    """A backend setting that would hold over where a drill's copy is, or how it is locked, is refused: Terraform would
+    be asked about the stack's own state."""
+    path.write_text(TEXT + f'\n[terraform]\ndirectory = "tf"\nbucket = "b"\nkey = "k"\nbackend = {{ {setting} }}\n')
+    with pytest.raises(StackFileError, match=instead):
+        stack.read(path)

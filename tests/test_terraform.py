@@ -444,3 +444,81 @@ def test_a_role_of_hours_is_passed_on(aws: Aws, tmp_path: Path) -> None:
     made = Terraform.opened(aws.stack, credentials, tmp_path / "work")
     assert made._run.environment["AWS_SESSION_TOKEN"] == "token"  # noqa: S105
     assert dataclasses.replace(made) == made
+
+
+IGNORING = """
+resource "terraform_data" "plain" {
+  input = "ignore_changes = [none]" # ignore_changes = [comment]
+}
+
+/* resource "terraform_data" "gone" { lifecycle { ignore_changes = all } } */
+resource "terraform_data" "partly" {
+  lifecycle {
+    ignore_changes = [
+      input, # since somebody else writes it
+      triggers_replace,
+    ]
+  }
+}
+
+module "sub" {
+  source = "./sub"
+}
+"""
+IGNORES_ALL = """
+resource "terraform_data" "deep" {
+  lifecycle {
+    ignore_changes = all
+  }
+}
+"""
+
+
+def test_what_modules_keep_from_a_plan_is_known(terraform: Terraform, module: Path) -> None:
+    """No plan tells of `ignore_changes`: they are read from the modules, nested ones and ones in JSON as well."""
+    assert terraform.ignored() == []
+    (module / "sub").mkdir()
+    (module / "sub" / "main.tf").write_text(IGNORES_ALL)
+    (module / "more.tf").write_text(IGNORING)
+    body = {"resource": {"terraform_data": {"told": {"lifecycle": {"ignore_changes": ["input"]}}}}}
+    (module / "told.tf.json").write_text(json.dumps(body))
+    terraform.init()
+    assert terraform.ignored() == [
+        ("terraform_data.partly", "input, triggers_replace"),
+        ("terraform_data.told", "input"),
+        ("module.sub.terraform_data.deep", "all"),
+    ]
+
+
+BREAKS = """
+resource "terraform_data" "breaks" {
+  provisioner "local-exec" {
+    command = "curl -sf -X DELETE ${var.bucket}"
+  }
+}
+
+variable "bucket" {}
+"""
+
+
+@pytest.mark.sweep
+def test_a_state_that_could_not_be_written_is_pushed(
+    aws: Aws, terraform: Terraform, journal: Journal, module: Path, tmp_path: Path
+) -> None:
+    """The bucket goes while an apply runs: what was built is in `errored.tfstate` and nowhere else; pushed, a plan is
+    empty."""
+    s3, name = account.plain("s3"), account.unique("lost")
+    where = {"Bucket": name, "CreateBucketConfiguration": {"LocationConstraint": account.REGION}}
+    s3.create_bucket(**where)
+    with (module / "main.tf").open("a") as file:
+        file.write(BREAKS)
+    row = row_of(terraform, bucket=name, lock="none")
+    broken = Terraform.of(aws, tmp_path / "broken", row=row, variables={"bucket": f"{account.endpoint()}/{name}"})
+    broken.init()
+    with pytest.raises(TerraformFailed, match="Failed to save state"):
+        broken.apply(journal, broken.plan(), inverse=HEALED)
+    s3.create_bucket(**where)
+    assert broken.state() is None
+    left = (module / "errored.tfstate").read_bytes()
+    broken.push_state(journal, left, inverse=HEALED)
+    assert str(broken.plan()) == "no change"

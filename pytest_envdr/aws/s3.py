@@ -108,6 +108,7 @@ class Head:
         tags: how many tags there are; 0 as well where the caller may not read them.
         encryption: AES256, aws:kms, aws:kms:dsse, or "" where S3 says none; `encryption_key` and `bucket_key` with it.
         lock: the values of `LOCKED` that are set.
+        replication: PENDING, COMPLETED, FAILED or REPLICA; "" where no rule was for it when it was written.
     """
 
     size: int
@@ -122,6 +123,7 @@ class Head:
     encryption_key: str
     bucket_key: bool
     lock: Mapping[str, str] = field(default_factory=dict)
+    replication: str = ""
 
 
 def check_bucket(aws: Aws, name: str) -> None:
@@ -346,6 +348,7 @@ def _head(answer: dict[str, Any]) -> Head:
         encryption_key=answer.get("SSEKMSKeyId", ""),
         bucket_key=answer.get("BucketKeyEnabled", False),
         lock={name: str(answer[name]) for name in LOCKED if answer.get(name)},
+        replication=str(answer.get("ReplicationStatus", "")),
     )
 
 

@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_envdr import guard, undo
-from pytest_envdr.drills import Finding, state_checks, state_fit, state_losses, state_places, state_recovery
+from pytest_envdr.drills import (
+    Finding,
+    state_checks,
+    state_errored,
+    state_fit,
+    state_losses,
+    state_places,
+    state_recovery,
+    state_replicas,
+)
 from pytest_envdr.errors import NotCleared, Refused, UndoFailed
 from pytest_envdr.terraform import Terraform
 from pytest_envdr.timeline import Mark, Phase
@@ -153,6 +162,9 @@ def lost(aws: Aws, journal: Journal, drill: Drill, *, loss: Loss, where: Where =
             own = row if where == "original" else state_places.beside(drill, row)
             terraform = Terraform.of(aws, work, row=own)
             known = state_fit.check_fit(aws, drill, row, loss)
+            state_errored.check_written(drill, aws.stack.beside(row.directory), known.state)
+            if where == "original":
+                state_replicas.check_kept(aws, row, loss)
             state_fit.check_ready(drill, terraform)
             leaving.enter_context(_put_back(aws, journal, drill, known))
             place, options = _taken(aws, journal, drill, known, own)
@@ -172,6 +184,7 @@ def lost(aws: Aws, journal: Journal, drill: Drill, *, loss: Loss, where: Where =
 def _taken(aws: Aws, journal: Journal, drill: Drill, known: Known, own: Row) -> tuple[Place, tuple[str, ...]]:
     """The place, and how Terraform is asked there: from the stack's own state others are kept by its lock."""
     if own is not known.row:
+        state_replicas.expect(aws, journal, drill, own, state_places.own_prefix(own))
         return state_places.copied(aws, journal, drill, own, known.versions, known.digest), ()
     place = state_places.Place(own, own=False)
     held = state_places.take_lock(aws, journal, place, operation="envdr exercise")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_envdr.aws import kms, s3
 from pytest_envdr.drills import Finding
+from pytest_envdr.drills.state_replicas import applies, check_replicated, replicas
 from pytest_envdr.errors import NotFound, Refused
 
 if TYPE_CHECKING:
@@ -46,17 +47,8 @@ def check_unlocked(aws: Aws, bucket: str) -> None:
 def check_recoverable(aws: Aws, row: Row) -> list[Finding]:
     """What keeps a state from being recovered when it is needed: findings, none where nothing does."""
     rules = (s3.configuration(aws, row.bucket, "lifecycle") or {}).get("Rules", [])
-    found = [finding for rule in rules if _applies(rule, row.object_key) for finding in _of_rule(rule, row)]
+    found = [finding for rule in rules if applies(rule, row.object_key) for finding in _of_rule(rule, row)]
     return [*found, *_of_keys(aws, row), *_of_copies(aws, row)]
-
-
-def _applies(rule: Mapping[str, Any], key: str) -> bool:
-    """Whether a lifecycle rule is for the state's object, which has no tags."""
-    where = rule.get("Filter") or {}
-    both = where.get("And", {})
-    prefix = both.get("Prefix", where.get("Prefix", rule.get("Prefix", "")))
-    by_tag = "Tag" in where or both.get("Tags")
-    return rule.get("Status") == "Enabled" and key.startswith(prefix or "") and not by_tag
 
 
 def _of_rule(rule: Mapping[str, Any], row: Row) -> Iterator[Finding]:
@@ -105,15 +97,16 @@ def _key_state(aws: Aws, key: str) -> str:
 
 
 def _of_copies(aws: Aws, row: Row) -> Iterator[Finding]:
-    replicated = s3.configuration(aws, row.bucket, "replication")
     locked = (s3.configuration(aws, row.bucket, "object-lock") or {}).get("ObjectLockEnabled") == "Enabled"
     deletion = (s3.configuration(aws, row.bucket, "versioning") or {}).get("MFADelete") == "Enabled"
-    if not (replicated or locked or deletion):
+    yield from check_replicated(aws, row)
+    if not (replicas(aws, row.bucket, row.object_key) or locked or deletion):
+        rules = (s3.configuration(aws, row.bucket, "replication") or {}).get("Rules", [])
         yield Finding(
             "state.alone",
             "warning",
             f"Bucket {row.bucket} is neither replicated nor protected by Object Lock or MFA delete: who may delete its "
             "versions deletes the way back",
-            "",
+            f"its {len(rules)} rules of replication leave the state out" if rules else "",
             "Replicate it to another Region and account.",
         )

@@ -169,7 +169,7 @@ def _against_aws(aws: Aws, drill: Drill, place: Place, state: State) -> list[Dif
 
 def _of_keeping(aws: Aws, place: Place, state: State) -> Iterator[Finding]:
     """What the backend keeps beside the state: its digest, its lock."""
-    if place.row.lock == "table":
+    if place.row.locked_by_table:
         kept = dynamodb.digest(aws, place.row.lock_table, place.path)
         if kept and kept != state.md5:
             title = f"The lock table's digest is stale: {kept}, the state's is {state.md5}"

@@ -82,7 +82,7 @@ def _known(aws: Aws, place: Place, loss: str) -> Known:
         why = current.why if current else "there is none"
         raise Refused(f"Nothing was touched: there is no state to lose in {place.path}: {why}.")
     state_losses.check_loss(loss, current.state, [one.state for one in found if one.state])
-    digest = dynamodb.digest(aws, row.lock_table, place.path) if row.lock == "table" else ""
+    digest = dynamodb.digest(aws, row.lock_table, place.path) if row.locked_by_table else ""
     if digest and digest != current.state.md5:
         raise Refused(
             f"Nothing was touched: the digest of {place.path} in {row.lock_table} is {digest}, the state's is "
@@ -104,6 +104,11 @@ def check_ready(drill: Drill, terraform: Terraform) -> None:
     except TerraformFailed as error:
         raise Refused(f"Nothing was touched: {error}") from error
     drill.note(f"{terraform.program.name}: ready in {drill.clock.monotonic() - begun:.1f} s")
+    if ignored := terraform.ignored():
+        caption = "What `ignore_changes` names may be changed by anybody: no plan, and so no drill, sees it."
+        drill.table("Attributes that no plan looks at", ("resource", "attributes"), ignored, caption=caption)
+        title = f"Changes of {len(ignored)} resources are ignored by their modules, and so by this drill"
+        drill.finding(Finding("state.ignored", "note", title, "; ".join(": ".join(row) for row in ignored[:3])))
 
 
 def check_plannable(drill: Drill, terraform: Terraform, known: Known, *options: str) -> None:
@@ -132,6 +137,6 @@ def changed(aws: Aws, known: Known) -> str:
         return "it is deleted"
     if {version.version_id for version in versions} - known.ids:
         return ""  # somebody applied meanwhile: digest and lock are theirs
-    if row.lock == "table" and (now := dynamodb.digest(aws, row.lock_table, place.path)) != known.digest:
+    if row.locked_by_table and (now := dynamodb.digest(aws, row.lock_table, place.path)) != known.digest:
         return f"its digest is {now or 'gone'}, and was {known.digest or 'none'}"
     return ""

@@ -37,6 +37,7 @@ locked, or something else."""
 
 WORDS: tuple[tuple[Said, str], ...] = (
     ("locked", "Error acquiring the state lock"),
+    ("locked", "failed to lock s3 state"),
     ("checksum", "does not have the expected content"),
     ("unreadable", "nsupported state file format"),
     ("unreadable", "state snapshot"),
@@ -67,10 +68,14 @@ class Detection:
 
 
 def expected(place: Place, loss: Loss) -> Said:
-    """What Terraform ought to say of a loss, by how the stack's state is kept."""
-    if loss == "locked":
+    """What Terraform ought to say of a loss, by how the stack's state is kept.
+
+    A workspace that it does not find it makes, by writing an empty state under its lock: where the drill holds that,
+    it says so instead.
+    """
+    if loss == "locked" or (loss in MARKED and not place.own and place.row.workspace != "default"):
         return "locked"
-    if place.row.lock == "table":
+    if place.row.locked_by_table:
         return "nothing" if loss == "foreign" else "checksum"
     return "unreadable" if loss == "truncated" else "nothing"
 
@@ -113,7 +118,7 @@ def inflict(aws: Aws, journal: Journal, place: Place, loss: Loss) -> str:
         body = s3_states.body(aws, bucket, key)
         wrong = body[: len(body) // 2] if loss == "truncated" else _foreign(body)
         made = s3_acts.overwrite(aws, journal, bucket, known, body=wrong)
-        if loss == "foreign" and place.row.lock == "table":
+        if loss == "foreign" and place.row.locked_by_table:
             dynamodb.set_digest(aws, journal, place.row.lock_table, place.path, state_of(wrong).md5)
     if made.refused:
         raise AwsError(f"The state {place.path} could not be lost: {made.refused[key]}")

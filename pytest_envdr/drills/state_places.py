@@ -62,6 +62,11 @@ def beside(drill: Drill, row: Row) -> Row:
     return row.model_copy(update={"key": f"{prefix}{row.key}", "workspace_prefix": f"{prefix}{row.workspace_prefix}"})
 
 
+def own_prefix(own: Row) -> str:
+    """What all keys of a copy begin with, and no other."""
+    return "/".join(own.object_key.split("/")[:2]) + "/"
+
+
 def copied(aws: Aws, journal: Journal, drill: Drill, own: Row, versions: Sequence[Version], digest: str) -> Place:
     """A copy of a state, under a key of the drill's own; undone, nothing of it is left.
 
@@ -71,11 +76,10 @@ def copied(aws: Aws, journal: Journal, drill: Drill, own: Row, versions: Sequenc
         versions: those of the state's object, the newest first.
         digest: what the lock table has for it; "" for nothing.
     """
-    prefix = "/".join(own.object_key.split("/")[:2]) + "/"
     newest = [version for version in versions if not version.delete_marker][:COPIED]
-    if own.lock == "table":
+    if own.locked_by_table:
         dynamodb.own_digest(aws, journal, own.lock_table, f"{own.bucket}/{own.object_key}", digest)
-    made = s3_states.copy_versions(aws, journal, own.bucket, newest, to=own.object_key, prefix=prefix)
+    made = s3_states.copy_versions(aws, journal, own.bucket, newest, to=own.object_key, prefix=own_prefix(own))
     times = {version.version_id: version.last_modified for version in newest}
     drill.note(f"the drill works on a copy, {own.object_key!r}, of the {len(made)} newest versions")
     return Place(own, own=True, written={copy: times[source] for copy, source in made.items()})
@@ -108,17 +112,15 @@ def _candidate(aws: Aws, place: Place, version: Version) -> Candidate:
 def lock(aws: Aws, place: Place) -> Lock | None:
     """Who holds the state; None where nobody does, or where it is not locked at all."""
     row = place.row
-    if row.lock == "none":
-        return None
-    if row.lock == "table":
+    found = s3_states.lock(aws, row.bucket, row.lock_key) if row.locked_by_file else None
+    if found is None and row.locked_by_table:
         found = dynamodb.lock(aws, row.lock_table, place.path)
-    else:
-        found = s3_states.lock(aws, row.bucket, row.lock_key)
     return None if found is None else Lock.parse(found)
 
 
 def take_lock(aws: Aws, journal: Journal, place: Place, *, operation: str) -> Lock:
-    """Hold the state as Terraform does. Undone, it is released, if it is this lock still.
+    """Hold the state as Terraform does: file and item, where it has both, with one id. Undone, it is released, if it
+    is this lock still.
 
     Raises:
         Refused: somebody holds it, or the stack's state is not locked at all.
@@ -127,15 +129,15 @@ def take_lock(aws: Aws, journal: Journal, place: Place, *, operation: str) -> Lo
     row = place.row
     since = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
     held = Lock(str(uuid4()), operation, f"{user()}@{host()}", since, place.path, version="envdr")
+    if row.lock == "none":
+        raise Refused(f"The state {place.path} is not locked: nobody could be kept from it.")
     try:
-        if row.lock == "table":
-            dynamodb.take_lock(aws, journal, row.lock_table, place.path, held.text(), id=held.id)
-        elif row.lock == "file":
+        if row.locked_by_file:
             known = s3_states.versions_of(aws, row.bucket, row.lock_key)
             before = [version.version_id for version in known]
             s3_states.take_lock(aws, journal, row.bucket, row.lock_key, held.text(), before=before)
-        else:
-            raise Refused(f"The state {place.path} is not locked: nobody could be kept from it.")
+        if row.locked_by_table:
+            dynamodb.take_lock(aws, journal, row.lock_table, place.path, held.text(), id=held.id)
     except AwsError as error:
         if error.code in TAKEN:
             raise Refused(f"The state {place.path} is locked: {lock(aws, place)}.") from error

@@ -60,7 +60,7 @@ def recovered(
         drill.finding(Finding("state.no-version", "failure", title, f"{len(found)} versions were looked at"))
         return None
     _restore(aws, journal, drill, place, found, chosen.version_id, chosen.state, marker=left.marker)
-    if place.row.lock == "table":
+    if place.row.locked_by_table:
         _mend_digest(aws, journal, drill, place, chosen.state.md5)
     if left.stale is not None:
         _release(aws, journal, drill, place, terraform, left.stale)

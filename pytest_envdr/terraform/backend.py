@@ -24,6 +24,8 @@ FILE = "backend.tfvars.json"
 CLI_FILE = "terraform.rc"
 VARIABLES = "variables"
 """The directory in the working directory with the variables files, in the order in which they are given."""
+WORKSPACE = "TF_WORKSPACE"
+"""The variable that names the workspace."""
 NOWHERE = "http://127.0.0.1:9"
 """A proxy that is none: with an endpoint of the stack's own, no request goes anywhere else."""
 
@@ -34,7 +36,7 @@ def check_lock(row: Terraform, found: Program) -> None:
     Raises:
         MissingProgram: it is too old.
     """
-    if row.lock == "file" and found.version < OLDEST_WITH_LOCK_FILE:
+    if row.locked_by_file and found.version < OLDEST_WITH_LOCK_FILE:
         needed = ".".join(map(str, OLDEST_WITH_LOCK_FILE[:2]))
         why = f"is too old: a state that is locked by a file in its bucket needs {needed} or later"
         raise MissingProgram.terraform(found.name, why=why)
@@ -83,7 +85,7 @@ def environment(work: Path, stack: Stack, row: Terraform, credentials: Credentia
     if credentials.session_token:
         values["AWS_SESSION_TOKEN"] = credentials.session_token
     if row.workspace != "default":
-        values["TF_WORKSPACE"] = row.workspace
+        values[WORKSPACE] = row.workspace
     return values | (_closed(stack.endpoint) if stack.endpoint and row.providers == "wheel" else network_environment())
 
 
@@ -96,9 +98,9 @@ def _settings(stack: Stack, row: Terraform) -> dict[str, Any]:
     settings: dict[str, Any] = {"bucket": row.bucket, "key": row.key, "region": row.region or stack.region}
     if row.workspace != "default":
         settings["workspace_key_prefix"] = row.workspace_prefix
-    if row.lock == "file":
+    if row.locked_by_file:
         settings["use_lockfile"] = True
-    if row.lock == "table":
+    if row.locked_by_table:
         settings["dynamodb_table"] = row.lock_table
     if stack.endpoint:
         skipped = ("credentials_validation", "metadata_api_check", "requesting_account_id", "region_validation")

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -72,7 +73,17 @@ def _read(command: tuple[str, ...], place: str) -> Program:
 
 
 def _version(command: tuple[str, ...]) -> tuple[int, ...] | None:
-    """What it says of itself, without what follows the numbers of a pre-release; None where it says nothing."""
+    """What it says of itself, without what follows the numbers of a pre-release; None where it says nothing. Each file
+    is asked once."""
+    try:
+        found = Path(command[-1]).stat()
+    except OSError:
+        return None
+    return _said(command, found.st_mtime_ns, found.st_size)
+
+
+@cache
+def _said(command: tuple[str, ...], _changed: int, _size: int) -> tuple[int, ...] | None:
     try:
         answer = subprocess.run(
             [*command, "version", "-json"],

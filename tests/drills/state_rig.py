@@ -126,6 +126,22 @@ class Rig:
             self.s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
         return name
 
+    def replicate(self, source: str, target: str, *, role: str = "replicator", **rule: Any) -> None:
+        """Let a bucket be replicated to another from now on, all of it but delete markers, or as the rule says."""
+        iam = self.served.client("iam")
+        if "replicator" not in {row["RoleName"] for row in iam.list_roles()["Roles"]}:
+            trust = json.dumps({"Version": "2012-10-17", "Statement": []})
+            iam.create_role(RoleName="replicator", AssumeRolePolicyDocument=trust)
+        wanted = {
+            "Priority": 1,
+            "Status": "Enabled",
+            "Filter": {"Prefix": ""},
+            "DeleteMarkerReplication": {"Status": "Disabled"},
+            "Destination": {"Bucket": f"arn:aws:s3:::{target}"},
+        }
+        given = {"Role": f"arn:aws:iam::{ACCOUNT}:role/{role}", "Rules": [wanted | rule]}
+        self.s3.put_bucket_replication(Bucket=source, ReplicationConfiguration=given)
+
     def stack(self, bucket: str, *, allows: tuple[str, ...] = (), lock: str = "file", **changes: Any) -> Stack:
         """The stack file's content."""
         approval = {"by": "a test", "allows": allows}
@@ -134,7 +150,7 @@ class Rig:
             "bucket": bucket,
             "key": KEY,
             "lock": lock,
-            **({"lock_table": TABLE} if lock == "table" else {}),
+            **({"lock_table": TABLE} if lock in {"table", "both"} else {}),
         }
         given: dict[str, Any] = {
             "region": self.served.world.region,
@@ -167,9 +183,9 @@ class Rig:
         path.write_text(json.dumps({"size": size, **more}))
         return path
 
-    def founded(self, *, size: int = 2, module: str = "", **how: Any) -> Stack:
+    def founded(self, *, size: int = 2, module: str = "", workspace: str = "default", **how: Any) -> Stack:
         """A stack that was applied twice: its state has an earlier version. `module`: instead of the rig's own."""
-        row: dict[str, Any] = {"variables": [str(self.values(size))]}
+        row: dict[str, Any] = {"variables": [str(self.values(size))], "workspace": workspace}
         if module:
             row["directory"] = str(written(self.directory / f"module-{next(_numbers)}", module))
         return self.applied(self.stack(self.bucket(), terraform=row, **how), size=size)

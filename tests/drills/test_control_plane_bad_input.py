@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -182,3 +183,43 @@ def test_a_module_that_cannot_be_planned(rig: Rig, stack: Stack, tmp_path: Path)
     with pytest.raises(EnvdrError, match="no-such-file"), rig.lost(changed(stack, directory=str(tmp_path))):
         pass
     assert rig.all_of(bucket_of(stack)) == before
+
+
+def left(stack: Stack, directory: Path, body: bytes) -> Stack:
+    """The same stack, whose root module a Terraform ran in that could not write its state."""
+    assert stack.terraform is not None
+    directory.mkdir()
+    (directory / "main.tf").write_text(PLAIN)
+    (directory / ".terraform.lock.hcl").write_text("")
+    (directory / "errored.tfstate").write_bytes(body)
+    return changed(stack, directory=str(directory))
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ({"serial": 9}, "serial 9 of lineage"),
+        ({"lineage": "another"}, "of lineage another"),
+        (None, "no Terraform state"),
+    ],
+    ids=["ahead", "of another lineage", "unreadable"],
+)
+def test_a_state_that_was_never_written(
+    rig: Rig, stack: Stack, tmp_path: Path, told: dict[str, Any] | None, why: str
+) -> None:
+    """A run left `errored.tfstate` beside the modules: the bucket's state is behind, whichever version is taken."""
+    body = json.loads(rig.s3.get_object(Bucket=bucket_of(stack), Key=KEY)["Body"].read())
+    wrong = b"{" if told is None else json.dumps(body | told).encode()
+    said = refusal(rig, left(stack, tmp_path / "module", wrong))
+    assert why in said
+    assert "terraform state push errored.tfstate" in said
+    assert str(tmp_path / "module" / "errored.tfstate") in said
+
+
+def test_a_state_that_was_pushed_since(rig: Rig, stack: Stack, tmp_path: Path) -> None:
+    """The file that was left is no danger to the state any more; it still has its secrets, and that is said."""
+    body = rig.s3.get_object(Bucket=bucket_of(stack), Key=KEY)["Body"].read()
+    with rig.lost(left(stack, tmp_path / "module", body)) as ran:
+        pass
+    assert "errored.tfstate" in ran.findings["state.errored"]
+    assert ran.failures == []

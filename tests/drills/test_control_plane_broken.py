@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_envdr.timeline import Mark
 from pytest_envdr.verify.state import Lock
 from tests.drills.state_rig import KEY, TABLE, Ran, Rig, rigged, whole
 
@@ -34,15 +37,32 @@ def stack(rig: Rig) -> Stack:
     return rig.founded()
 
 
-@contextmanager
-def recovered(rig: Rig, stack: Stack, **how: Any) -> Iterator[Ran]:
-    """Up to the recovery: what a test breaks then, the check must see."""
-    with rig.lost(stack, **how) as ran:
+@pytest.fixture(scope="module")
+def recovered(rig: Rig, stack: Stack) -> Iterator[Ran]:
+    """The state, lost and recovered, once: what a test then breaks, a check must see."""
+    with rig.lost(stack) as ran:
         ran.lost.wait_until_seen()
         ran.lost.recover()
         yield ran
-        ran.seen["checked"] = ran.lost.check()
-    assert ran.drill.actuals.rta_seconds is None
+
+
+@contextmanager
+def broken(rig: Rig, recovered: Ran) -> Iterator[Ran]:
+    """The recovered state, told to a drill of its own; checked after what is done to it, which is then mended."""
+    drill = rig.drill()
+    told = Ran(drill, replace(recovered.lost, _drill=drill))
+    known = {one["VersionId"] for one in versions(rig, recovered)}
+    yield told
+    told.seen["checked"] = told.lost.check()
+    row = recovered.lost.place.row
+    for one in versions(rig, recovered):
+        if one["VersionId"] not in known:
+            rig.s3.delete_object(Bucket=row.bucket, Key=row.object_key, VersionId=one["VersionId"])
+
+
+def verified(ran: Ran) -> bool:
+    """Whether the drill says so: of one that is red there is no recovery time."""
+    return Mark.VERIFIED in [entry.data["name"] for entry in ran.drill.entries if entry.kind == "mark"]
 
 
 def versions(rig: Rig, ran: Ran) -> list[Any]:
@@ -59,51 +79,55 @@ def put(rig: Rig, ran: Ran, body: bytes) -> None:
     rig.s3.put_object(Bucket=row.bucket, Key=row.object_key, Body=body)
 
 
-def test_the_wrong_version_restored(rig: Rig, stack: Stack) -> None:
+def body_of(rig: Rig, ran: Ran, version: str = "") -> bytes:
+    """The recovered state's bytes, or those of another version."""
+    row = ran.lost.place.row
+    which = {"VersionId": version} if version else {}
+    return bytes(rig.s3.get_object(Bucket=row.bucket, Key=row.object_key, **which)["Body"].read())
+
+
+def test_nothing_broken(rig: Rig, recovered: Ran) -> None:
+    """What follows is red by what it breaks: as it was recovered, the state is green."""
+    with broken(rig, recovered) as ran:
+        pass
+    assert ran.failures == []
+    assert verified(ran)
+
+
+def test_the_wrong_version_restored(rig: Rig, recovered: Ran) -> None:
     """An older one: its serial, the resource that it does not know, what Terraform would do, and how much is lost."""
-    with recovered(rig, stack) as ran:
-        row = ran.lost.place.row
-        older = next(
-            one.version_id
-            for one in _candidates(rig, stack, ran)
-            if one.state is not None and one.state.serial < ran.lost.known.state.serial
-        )
-        source = {"Bucket": row.bucket, "Key": row.object_key, "VersionId": older}
-        rig.s3.copy_object(Bucket=row.bucket, Key=row.object_key, CopySource=source)
+    with broken(rig, recovered) as ran:
+        bodies = [body_of(rig, ran, one["VersionId"]) for one in versions(rig, ran)]
+        put(rig, ran, next(body for body in bodies if json.loads(body)["serial"] < ran.lost.known.state.serial))
     assert ran.failures == ["state.changes", "state.serial", "state.missing", "state.rpo"]
     assert "terraform_data.one[1]: create" in ran.findings["state.changes"]
     assert ran.drill.recovery_points[0].lost == 1
+    assert not verified(ran)
 
 
-def _candidates(rig: Rig, stack: Stack, ran: Ran) -> Any:
-    from pytest_envdr.drills import state_places  # noqa: PLC0415 (for this one test)
-
-    with rig.hands(stack) as (aws, _):
-        return state_places.candidates(aws, ran.lost.place)
-
-
-def test_another_lineage_restored(rig: Rig, stack: Stack) -> None:
+def test_another_lineage_restored(rig: Rig, recovered: Ran) -> None:
     """Its lineage is named, and all that Terraform would make once more."""
-    with recovered(rig, stack) as ran:
+    with broken(rig, recovered) as ran:
         put(rig, ran, FOREIGN)
     assert ran.failures[:2] == ["state.changes", "state.lineage"]
     assert set(ran.failures) == {"state.changes", "state.lineage", "state.missing"}
+    assert not verified(ran)
 
 
-def test_content_changed_under_the_same_serial(rig: Rig, stack: Stack) -> None:
+def test_content_changed_under_the_same_serial(rig: Rig, recovered: Ran) -> None:
     """Somebody edited it by hand: same lineage, same serial, other bytes."""
-    with recovered(rig, stack) as ran:
-        row = ran.lost.place.row
-        body = rig.s3.get_object(Bucket=row.bucket, Key=row.object_key)["Body"].read()
-        put(rig, ran, body + b"\n")
+    with broken(rig, recovered) as ran:
+        put(rig, ran, body_of(rig, ran) + b"\n")
     assert ran.failures == ["state.content"]
+    assert not verified(ran)
 
 
-def test_no_state_restored(rig: Rig, stack: Stack) -> None:
+def test_no_state_restored(rig: Rig, recovered: Ran) -> None:
     """Half a state is none."""
-    with recovered(rig, stack) as ran:
+    with broken(rig, recovered) as ran:
         put(rig, ran, FOREIGN[:40])
     assert ran.failures == ["state.unreadable", "state.rpo"]
+    assert not verified(ran)
 
 
 def test_the_good_version_is_gone(rig: Rig, stack: Stack) -> None:
@@ -145,15 +169,14 @@ def given_back(rig: Rig, ran: Ran) -> str:
     return str(Lock.parse(held))
 
 
-def test_a_lock_that_somebody_took_since(rig: Rig, stack: Stack) -> None:
+def test_a_lock_that_somebody_took_since(rig: Rig, recovered: Ran) -> None:
     """After the recovery nobody can plan: the lock's holder is named."""
-    with rig.lost(stack) as ran:
-        ran.lost.recover()
+    with broken(rig, recovered) as ran:
         taken(rig, ran)
-        ran.lost.check()
-        assert "lock theirs of ada@ci" in given_back(rig, ran)
+    assert "lock theirs of ada@ci" in given_back(rig, ran)
     assert ran.failures == ["state.locked", "state.no-plan"]
     assert "lock theirs of ada@ci" in ran.findings["state.locked"]
+    assert not verified(ran)
 
 
 def test_another_lock_than_the_stale_one(rig: Rig, stack: Stack) -> None:
@@ -170,10 +193,13 @@ def test_another_lock_than_the_stale_one(rig: Rig, stack: Stack) -> None:
 def test_a_digest_left_stale(rig: Rig) -> None:
     """Terraform refuses the recovered state until the digest is that of its bytes."""
     stack = rig.founded(lock="table")
-    with recovered(rig, stack, loss="foreign") as ran:
+    with rig.lost(stack, loss="foreign") as ran:
+        ran.lost.recover()
         key = {"LockID": {"S": f"{ran.lost.place.path}-md5"}}
         rig.dynamodb.put_item(TableName=TABLE, Item={**key, "Digest": {"S": "0" * 32}})
+        ran.lost.check()
     assert ran.failures == ["state.digest", "state.refused"]
+    assert not verified(ran)
 
 
 def test_a_table_that_has_no_digest(rig: Rig) -> None:
@@ -238,21 +264,19 @@ def test_whether_the_bucket_could_give_it_back_next_time(rig: Rig, stack: Stack,
     assert [finding.id for finding in found if finding.severity == "failure"] == expected
 
 
-def test_a_bucket_alone_is_a_finding(rig: Rig, stack: Stack) -> None:
+def test_a_bucket_alone_is_a_finding(recovered: Ran) -> None:
     """Neither replicated nor locked: whoever may delete versions may delete them all. A warning, and no more."""
-    with rig.lost(stack) as ran:
-        pass
-    assert "state.alone" in ran.findings
-    assert ran.failures == []
+    assert "state.alone" in recovered.findings
+    assert recovered.failures == []
 
 
-def test_noncurrent_expiry_fails_the_drill(rig: Rig) -> None:
+def test_noncurrent_expiry_fails_the_drill(rig: Rig, stack: Stack) -> None:
     """A recovery that went well is red all the same where the next one would not."""
-    stack = rig.founded()
     assert stack.terraform is not None
     lifecycle(MONTH)(rig, stack.terraform.bucket)
     with rig.lost(stack) as ran:
         whole(ran)
+    rig.s3.delete_bucket_lifecycle(Bucket=stack.terraform.bucket)
     assert ran.failures == ["state.expiry"]
     assert "30 days" in ran.findings["state.expiry"]
     assert ran.drill.actuals.rta_seconds is None

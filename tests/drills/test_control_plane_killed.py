@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pytest_envdr.stack import Stack
 
 COPY, DELETE, PUT, MARKER = "s3.CopyObject", "s3.DeleteObjects", "s3.PutObject", "s3.DeleteObject"
-ITEM, UNLOCK = "dynamodb.PutItem", "terraform.ForceUnlock"
+ITEM, UNLOCK, REPLICAS = "dynamodb.PutItem", "terraform.ForceUnlock", "s3.ExpectReplicas"
 RANDOM = random.Random(7)  # noqa: S311 (instants, not secrets)
 SECONDS = [milliseconds / 1000 for milliseconds in RANDOM.sample(range(3000), 20)]
 """How long after its beginning a drill is killed: it takes some two seconds."""
@@ -35,7 +35,8 @@ SECONDS = [milliseconds / 1000 for milliseconds in RANDOM.sample(range(3000), 20
 
 @dataclass(frozen=True)
 class Death:
-    """When a drill dies: at a step, or after so many seconds; `lock` says which stack it works on."""
+    """When a drill dies: at a step, or after so many seconds; `lock` says which stack it works on: how its state is
+    locked, or that it is replicated."""
 
     name: str
     how: Mapping[str, Any]
@@ -62,6 +63,12 @@ STEPS = [
     *_around(ITEM, "the copy's digest", lock="table", loss="foreign"),
     *_around(ITEM, "the foreign digest", lock="table", loss="foreign", turn=2),
     *_around(ITEM, "the mended digest", lock="table", loss="foreign", turn=3),
+    *_around(COPY, "the copy of what is replicated", lock="replicated")[1:],
+    *(
+        Death(f"{state} its replicas", {"state": state, "act": REPLICAS}, "replicated")
+        for state in ("intended", "settled")
+    ),
+    Death("reversed its replicas", {"state": "reversed", "act": REPLICAS}, "replicated"),
     *_around(PUT, "the original's lock", where="original"),
     *_around(DELETE, "the original's marker", where="original"),
     *_around(COPY, "the original's way back", where="original", loss="truncated"),
@@ -104,19 +111,29 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 def outcomes(request: pytest.FixtureRequest, rig: Rig) -> dict[str, Outcome]:
     """All that were selected die, one after the other, and each is undone before the next."""
     stacks = {lock: rig.founded(lock=lock, allows=("state",)) for lock in ("file", "table")}
+    replica = rig.bucket()
+    stacks["replicated"] = rig.founded()
+    rig.replicate(bucket_of(stacks["replicated"]), replica)
     found = {}
     for number, death in enumerate(lanes.wanted(request, DEATHS)):
         stack = stacks[death.lock]
-        bucket = stack.terraform.bucket if stack.terraform else ""
-        before = rig.all_of(bucket)
+        before = [rig.all_of(name) for name in (bucket_of(stack), replica)]
         journal = str(rig.directory / f"died-{number}" / "target.jsonl")
         order = Order(stack.model_dump_json(exclude={"path"}), journal, **death.how)
         command = [sys.executable, "-m", "tests.drills.state_deaths", state_deaths.to_json([order])]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=runs.ROOT, timeout=runs.SECONDS)
         assert done.returncode == 0, done.stderr
         owed = undone(stack, journal)
-        found[death.name] = Outcome(json.loads(done.stdout)[0], owed, before, rig.all_of(bucket))
+        found[death.name] = Outcome(
+            json.loads(done.stdout)[0], owed, before, [rig.all_of(name) for name in (bucket_of(stack), replica)]
+        )
     return found
+
+
+def bucket_of(stack: Stack) -> str:
+    """Where its state is."""
+    assert stack.terraform is not None
+    return stack.terraform.bucket
 
 
 def undone(stack: Stack, journal: str) -> int:
