@@ -22,7 +22,7 @@ class Job:
     Attributes:
         id: the business's own; it outlives retries, which may change the queue's.
         kind: works, slow, fails, delayed or unique.
-        orders: what it is to do: `seconds`, `fails`, `delay`, `unique_for`, `lock`, `tries`, `timeout`.
+        orders: what it is to do: `seconds`, `fails`, `delay`, `unique_for`, `lock`, `tenant`, `tries`, `timeout`.
         uuid: the queue's id of its last dispatch; None where the queue never took it.
         dispatches: how often the queue took it.
     """
@@ -38,6 +38,11 @@ class Job:
     def works(self) -> bool:
         """Whether an effect is expected of it, if only after retries."""
         return self.orders.get("fails") != ALWAYS
+
+    @property
+    def tenant(self) -> str | None:
+        """In whose name it works; None where it is no tenant's."""
+        return self.orders.get("tenant")
 
 
 @dataclass(frozen=True)
@@ -56,11 +61,12 @@ class Run:
 
 @dataclass(frozen=True)
 class Effect:
-    """What a job brought about, by which run."""
+    """What a job brought about, by which run. `tenant`: whose database it worked in, by that database's own word."""
 
     id: str
     run: int
     applied_at: float
+    tenant: str | None = None
 
 
 @dataclass(frozen=True)

@@ -109,6 +109,8 @@ class Queue(Row):
         long_seconds: how long a job works that is killed in its midst: longer than the container's `stopTimeout`, and
             less than the workers' time-out.
         short_seconds: how long one works that ends in time when its worker is stopped: less than the `stopTimeout`.
+        tenant: the tenant (slug) in whose name one of the jobs works that fail and are retried; "" where jobs are no
+            tenant's.
     """
 
     service: str = "worker"
@@ -120,6 +122,7 @@ class Queue(Row):
     path: str = "/dr/ledger/{exercise}"
     long_seconds: PositiveFloat = 40
     short_seconds: PositiveFloat = 5
+    tenant: str = ""
 
 
 class SourceRevision(Row):

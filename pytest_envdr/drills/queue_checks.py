@@ -43,6 +43,7 @@ REMEDIES = {
     "timeout": "Set the workers' --timeout above the longest job.",
     "tries": "Set the workers' --tries to 2 or more, or retry what failed.",
     "eviction": "Set maxmemory-policy to noeviction in the cache's parameter group.",
+    "wrong-tenant": "Have the payload name the tenant, and the worker make it the current one before it runs the job.",
     "dead": "`php artisan dr:redrive` puts it back into the queue, and nobody else's.",
     "visibility": "Set the queue's VisibilityTimeout above the workers' --timeout, and that above the longest job.",
     "receives": "Set maxReceiveCount of the queue's redrive policy above the workers' --tries.",
@@ -109,7 +110,7 @@ def wait_until_settled(aws: Aws, drill: Drill, case: Case) -> Page:
 
     def read() -> set[str]:
         nonlocal quiet
-        seen[:] = [jobs.page(aws.stack, case.exercise)]
+        seen[:] = [_page(aws, drill, case)]
         left = under_way(seen[0], case.gone)
         quiet = 0 if left else quiet + 1
         return left
@@ -127,6 +128,20 @@ def wait_until_settled(aws: Aws, drill: Drill, case: Case) -> Page:
     except WaitTimedOut as error:
         drill.note(str(error))
     return seen[0] if seen else jobs.page(aws.stack, case.exercise)
+
+
+def _page(aws: Aws, drill: Drill, case: Case) -> Page:
+    """The page; and how far the clock that it stamps with may be from the drill's, by the best answer so far."""
+    asked = drill.clock.monotonic()
+    page = jobs.page(aws.stack, case.exercise)
+    error = clock_error(_clock(drill, page.queue.at), asked=asked, answered=drill.clock.monotonic())
+    case.clock_error = error if case.clock_error is None else min(error, case.clock_error)
+    return page
+
+
+def clock_error(stamp: float, *, asked: float, answered: float) -> float:
+    """How far the clock that gave a stamp between question and answer may be from the one that these were read from."""
+    return max(abs(stamp - asked), abs(stamp - answered))
 
 
 def wait_until_recovered(aws: Aws, drill: Drill, case: Case) -> Recovery:
@@ -220,7 +235,8 @@ def _story(drill: Drill, case: Case, job: Job, ledger: Ledger, fault: float) -> 
 def _asked(job: Job) -> str:
     """A job's orders in words."""
     words = {key: f"{value:g}" for key, value in job.orders.items() if isinstance(value, int | float) and value}
-    return ", ".join([job.kind, *(f"{key.replace('_', ' ')} {value}" for key, value in words.items())])
+    told = [job.kind, *(f"{key.replace('_', ' ')} {value}" for key, value in words.items())]
+    return ", ".join([*told, f"for tenant {job.tenant}"] if job.tenant else told)
 
 
 def _how(job: Job, ledger: Ledger, case: Case) -> str:
@@ -298,8 +314,8 @@ def _mark_recovered(drill: Drill, case: Case, ledger: Ledger) -> float | None:
     if last is None or last < fault:
         return None
     seen = drill.marked(Mark.SEEN)
-    last = max(last, seen.clock) if seen else last
-    drill.mark(Mark.RECOVERED, clock=last, error_seconds=0.0)
+    error = None if case.clock_error is None else round(case.clock_error, 3)
+    drill.mark(Mark.RECOVERED, clock=max(last, seen.clock) if seen else last, error_seconds=error)
     return last - fault
 
 

@@ -85,13 +85,15 @@ def in_hand(case: Case) -> list[Order]:
 
 
 def others(case: Case) -> list[Order]:
-    """Those that wait meanwhile: pending, delayed, unique, and failing."""
+    """Those that wait meanwhile: pending, delayed, unique, and failing; a tenant's among these, since it is by a retry
+    that a job may lose its tenant."""
+    tenant = {"tenant": case.row.tenant} if case.row.tenant else {}
     return [
         {"kind": "works", "count": 4},
         {"kind": "delayed", "count": 2, "delay": round(case.row.long_seconds)},
         {"kind": "unique", "unique_for": 3600},
         {"kind": "fails", "fails": 1},
-        {"kind": "fails", "fails": 1, "tries": 1},
+        {"kind": "fails", "fails": 1, "tries": 1, **tenant},
     ]
 
 

@@ -69,6 +69,7 @@ class Case:
         watch: what shall notice the fault, where that is alarms.
         listing: `queue:failed` after the retry.
         place: the cache that the queue is in, where that is what is broken.
+        clock_error: how far the application's clock may be from the drill's; None until it was asked.
     """
 
     how: Fault
@@ -83,6 +84,7 @@ class Case:
     watch: Watch | None = None
     listing: Begun | None = None
     place: Place | None = None
+    clock_error: float | None = None
 
     @property
     def way(self) -> Way:

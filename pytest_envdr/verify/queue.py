@@ -25,6 +25,7 @@ Kind: TypeAlias = Literal[
     "effect-missing",
     "effect-twice",
     "effect-unexpected",
+    "wrong-tenant",
     "executed-twice",
     "new-id",
     "stuck",
@@ -49,6 +50,7 @@ SENTENCES: dict[Kind, str] = {
     "effect-missing": "Job {subject}: run {actual} says that it is done, and its effect is not there",
     "effect-twice": "Job {subject} had its effect {actual} times, expected {expected}",
     "effect-unexpected": "Job {subject} had an effect, and was to fail in every run",
+    "wrong-tenant": "Job {subject} worked for {actual}, and was {expected}'s: jobs that are retried lose their tenant",
     "executed-twice": "Job {subject} was executed {actual} times, expected {expected}",
     "new-id": "Job {subject} was retried under a new id: {actual}, dispatched as {expected}",
     "stuck": "Lock {subject} was left behind and {actual}: until then new jobs of that name are skipped without a word",
@@ -136,6 +138,8 @@ def _of_job(job: Job, ledger: Ledger, queue: QueueState) -> Iterator[Difference]
         yield Difference(job.id, "effect-twice", "1", str(effects))
     if effects and not job.works:
         yield Difference(job.id, "effect-unexpected")
+    if job.tenant:
+        yield from _wrong_tenant(job, job.tenant, ledger)
     # Runs that failed as ordered are no duplicates: the framework was asked for another.
     executed = sum(run.outcome != "failed" for run in runs)
     if executed > 1:
@@ -161,6 +165,13 @@ def _without_effect(job: Job, ledger: Ledger, queue: QueueState) -> Difference:
         why = "the lock of its name was held" if job.kind == "unique" else "the queue did not take it"
         return Difference(job.id, "not-queued", actual=why)
     return Difference(job.id, "lost")
+
+
+def _wrong_tenant(job: Job, wanted: str, ledger: Ledger) -> Iterator[Difference]:
+    """Of a tenant's job: where it worked by the word of the database that it found itself in."""
+    for tenant in sorted({effect.tenant or "no tenant" for effect in ledger.effects if effect.id == job.id}):
+        if tenant != wanted:
+            yield Difference(job.id, "wrong-tenant", wanted, tenant)
 
 
 def _new_id(job: Job, ledger: Ledger, queue: QueueState) -> Iterator[Difference]:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
+from pytest_envdr import jobs
 from pytest_envdr.aws import Aws
 from pytest_envdr.drills import Drill, queues
-from pytest_envdr.errors import EnvdrError
+from pytest_envdr.errors import EnvdrError, Refused
 from pytest_envdr.guard import mutating
 from pytest_envdr.journal import Header, Journal
 from pytest_envdr.stack import Approval, Stack
@@ -176,6 +177,13 @@ def test_an_unknown_fault(begun: Exercise, tmp_path: Path) -> None:
     """A fault that there is not: refused with those that there are."""
     said = refusal(begun.stack, tmp_path, how="struck by lightning")
     assert "they can be killed, stopped, all stopped, database away, cache rebooted, cache failed over" in said
+
+
+@pytest.mark.parametrize("uuids", [[], ["all"], ["8c7c6a7e-0000-4000-8000-000000000000", "all"]])
+def test_a_retry_of_more_than_the_drill_s_own(begun: Exercise, uuids: list[str]) -> None:
+    """Without a uuid Laravel retries nothing and says so to nobody; "all" runs what failed of others too."""
+    with pytest.raises(Refused, match="by their uuids only"):
+        jobs.retry(begun.aws, begun.journal, uuids)
 
 
 def test_a_reboot_that_nobody_allowed(begun: Exercise, tmp_path: Path) -> None:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 
+from pytest_envdr import undo
 from pytest_envdr.drills import queue_fit
+from pytest_envdr.errors import UndoFailed
 from pytest_envdr.exercise import Charge
-from tests.drills.queue_rig import Hand, Rehearsal, failures, stopping
+from tests.drills.queue_rig import WORKER, Hand, Rehearsal, failures, stopping
 from tests.drills.restored import exercising
 
 if TYPE_CHECKING:
@@ -200,6 +202,21 @@ def test_a_lock_left_behind(rehearsal: Rehearsal) -> None:
     assert lock.key in found["queue.stuck"]
 
 
+@pytest.mark.sweep
+def test_a_tenant_s_job_that_lost_its_tenant(rehearsal: Rehearsal) -> None:
+    """One that was retried says whose database it worked in: another's is red."""
+    sql, job = rehearsal.hand.sql, rehearsal.job("fails", 1)
+    ((tenant,),) = sql("SELECT tenant FROM dr_effects WHERE business_id = %s", job)
+    assert tenant == rehearsal.case.row.tenant != ""
+    sql("UPDATE dr_effects SET tenant = 'elsewhere' WHERE business_id = %s", job)
+    try:
+        found = rehearsal.validated()
+    finally:
+        sql("UPDATE dr_effects SET tenant = %s WHERE business_id = %s", tenant, job)
+    assert list(found) == ["queue.wrong-tenant"]
+    assert f"Job {job} worked for elsewhere, and was {tenant}'s" in found["queue.wrong-tenant"]
+
+
 @pytest.mark.parametrize("way", ["retried", "deleted"])
 def test_a_foreign_failed_job(rehearsal: Rehearsal, foreign: str, way: str) -> None:
     """A failed job that waits for somebody else, and is retried (queue:retry all) or deleted during the drill."""
@@ -231,6 +248,46 @@ def test_a_cache_that_evicts(apart: Exercise) -> None:
         queue_fit.check_queue(apart.aws, drill, row, "nobody")
     assert list(failures(drill)) == ["queue.eviction"]
     assert "maxmemory-policy is allkeys-lru, expected noeviction" in failures(drill)["queue.eviction"]
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("left", ["a marked job", "a worker less"])
+def test_what_is_not_as_before(apart: Exercise, monkeypatch: pytest.MonkeyPatch, left: str) -> None:
+    """What is not as before when all that was owed has been undone fails the drill, and says what and how to go on."""
+    hand, replay = Hand(apart.aws), undo.replay
+    reason = "Marked jobs of [^ ]+ are left" if left == "a marked job" else "desired count 2, now 1"
+
+    def undone(*given: Any) -> Any:
+        """And then somebody undoes a part of it."""
+        told = replay(*given)
+        if left == "a marked job":
+            leave_behind(hand, drilled[0])
+        else:
+            hand.stranger.change(WORKER, desiredCount=1)
+        return told
+
+    def rehearse() -> None:
+        with stopping(apart) as rehearsal:
+            drilled.append(rehearsal.case.exercise)
+
+    drilled: list[str] = []
+    monkeypatch.setattr(undo, "replay", undone)
+    try:
+        with pytest.raises(UndoFailed, match=reason):
+            rehearse()
+    finally:
+        hand.sql("DELETE FROM dr_runs WHERE exercise = %s", *drilled)
+        hand.stranger.change(WORKER, desiredCount=2)
+        hand.stranger.wait_until_steady(WORKER)
+
+
+def leave_behind(hand: Hand, exercise: str) -> None:
+    """A row of an exercise's, as a worker writes it that was not waited for."""
+    hand.sql(
+        "INSERT INTO dr_runs (exercise, business_id, uuid, attempt, worker, started_at) VALUES (%s, 'x', 'x', 1, 'x', "
+        "NOW(6))",
+        exercise,
+    )
 
 
 @pytest.mark.sweep

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_envdr.sandbox import programs
+from pytest_envdr.sandbox.envelope import database
 from tests.sandbox.application import running
 from tests.sandbox.marked import ALWAYS, Marked
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from tests.sandbox.application import Application
 
+(TENANT,) = (tenant.slug for tenant in database.tenants(1))
 PLACES = ("pending", "delayed", "reserved", "failed")
 
 
@@ -125,8 +127,9 @@ def test_a_job_longer_than_retry_after_is_run_twice(marked: Marked) -> None:
 
 
 def test_tries_move_a_killed_job_to_the_failed_ones(marked: Marked, application: Application) -> None:
-    """A job with one try, whose worker was killed, fails without being run again; retried by its uuid it is done."""
-    (sent,) = marked.dispatch({"kind": "works", "seconds": 1, "tries": 1})
+    """A job with one try, whose worker was killed, fails without being run again; retried by its uuid it is done, and a
+    tenant's in that tenant's database, by the word of the database itself."""
+    (sent,) = marked.dispatch({"kind": "works", "seconds": 1, "tries": 1, "tenant": TENANT})
     worker = marked.work()
     marked.await_ledger(lambda ledger: ledger["runs"], "the first run")
     worker.process.signal(signal.SIGKILL)
@@ -136,6 +139,7 @@ def test_tries_move_a_killed_job_to_the_failed_ones(marked: Marked, application:
     assert len(marked.ledger()["runs"]) == 1
     assert sent["uuid"] in application.artisan("queue:retry", sent["uuid"])
     marked.await_effects(1)
+    assert [effect["tenant"] for effect in marked.ledger()["effects"]] == [TENANT]
 
 
 def test_a_lock_that_a_killed_worker_leaves(marked: Marked) -> None:
@@ -232,6 +236,7 @@ def test_one_that_was_forgotten_does_nothing(marked: Marked) -> None:
         (["dr:dispatch", "x", '[{"kind": "works", "count": 0}]'], "count"),
         (["dr:dispatch", "x", '[{"kind": "works", "seconds": -1}]'], "seconds"),
         (["dr:dispatch", "x", '[{"kind": "works", "second": 1}]'], "has no second"),
+        (["dr:dispatch", "x", '[{"kind": "works", "tenant": 1}]'], "tenant"),
         (["dr:dispatch", "no such, name", '[{"kind": "works"}]'], "exercise has"),
         (["dr:ledger", ""], "exercise has"),
     ],

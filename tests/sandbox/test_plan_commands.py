@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from pytest_envdr.waiting import wait_until
+
+SECONDS = 90.0
 PLAN = Path(__file__).parent / "dr-test-plan-section-9.md"
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "sandbox",
@@ -75,6 +78,35 @@ def test_failed_jobs_queue(sandbox_stack: Path) -> None:
     stream = f"ecs/api/{arn.rsplit('/', 1)[1]}"
     logged = run(f"aws logs tail /ecs/envelope-prod-api --log-stream-names {stream} --format short", sandbox_stack)
     assert "No failed jobs!" in logged
+
+
+@pytest.mark.sweep
+def test_restarted_workers(sandbox_stack: Path) -> None:
+    """`queue:restart`, run as the plan runs `queue:failed`: each worker ends by itself once it is idle, and ECS starts
+    another in its place."""
+    (command,) = commands()["View failed jobs queue"]
+    before = worker_tasks(sandbox_stack)
+    (task,) = json.loads(run(command.replace("queue:failed", "queue:restart"), sandbox_stack))["tasks"]
+    run(f"aws ecs wait tasks-stopped --cluster envelope-prod-cluster --tasks {task['taskArn']}", sandbox_stack)
+    stream = f"ecs/api/{task['taskArn'].rsplit('/', 1)[1]}"
+    logged = run(f"aws logs tail /ecs/envelope-prod-api --log-stream-names {stream} --format short", sandbox_stack)
+    assert "Broadcasting queue restart signal" in logged
+    wait_until(
+        lambda: worker_tasks(sandbox_stack),
+        lambda now: len(now) == len(before) and not now & before,
+        what="other workers",
+        deadline=SECONDS,
+    )
+    described = run(
+        f"aws ecs describe-tasks --cluster envelope-prod-cluster --tasks {' '.join(sorted(before))}", sandbox_stack
+    )
+    assert {one["containers"][0]["exitCode"] for one in json.loads(described)["tasks"]} == {0}
+
+
+def worker_tasks(stack: Path) -> set[str]:
+    """The workers that run."""
+    listing = "aws ecs list-tasks --cluster envelope-prod-cluster --service-name envelope-prod-worker"
+    return set(json.loads(run(listing, stack))["taskArns"])
 
 
 def test_rds_status(sandbox_stack: Path) -> None:

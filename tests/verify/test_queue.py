@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_envdr.ledger import Ledger, QueueState, Worker
+from pytest_envdr.ledger import Effect, Job, Ledger, QueueState, Worker
 from pytest_envdr.sandbox import programs
 from pytest_envdr.verify.queue import Difference, check_settings, differences
 from tests.sandbox.application import running
@@ -170,6 +170,16 @@ def test_a_job_retried_under_a_new_id(marked: Marked, before: QueueState, applic
     application.rows("DELETE FROM failed_jobs WHERE uuid = %s", sent["uuid"])
     marked.await_effects(1)
     assert found(marked, before) == [("new-id", sent["id"])]
+
+
+@pytest.mark.parametrize(("worked_for", "told"), [("acme", []), ("globex", ["globex"]), (None, ["no tenant"])])
+def test_a_tenant_s_job(before: QueueState, worked_for: str | None, told: list[str]) -> None:
+    """One that was retried and worked in another tenant's database, or in none's: named with both."""
+    job = Job("x.fails.1", "fails", {"fails": 1, "tenant": "acme"}, "u1", 1, 0.0)
+    ledger = Ledger((job,), (), (Effect(job.id, 1, 1.0, worked_for),))
+    found = differences(ledger, before, before=before)
+    assert [(one.kind, one.subject, one.actual) for one in found] == [("wrong-tenant", job.id, one) for one in told]
+    assert not any(one.harmless for one in found)
 
 
 def test_a_lock_that_is_left_behind(marked: Marked, before: QueueState, application: Application) -> None:

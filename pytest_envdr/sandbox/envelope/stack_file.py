@@ -175,7 +175,7 @@ def _data(world: World, count: int) -> list[str]:
         *_table("bad_deployment", {"service": "api", "pipeline": PIPELINE}),
         *_table("bad_deployment.images", {kind: images.reference(tag) for kind, tag in BAD_IMAGES.items()}),
         *_table("provisioner", _provisioner(world)),
-        *_table("queue", _queue(world)),
+        *_table("queue", _queue(world, tenants(count)[-1].slug)),
         *_table("terraform", state.row(world)),
         *(line for name, rows in secondary.tables(world, count).items() for line in _table(name, rows)),
         *_table("drill_tenant", {"slug": tenants(count)[-1].slug, "page": "/t/{slug}/orders", "identity": IDENTITY}),
@@ -201,12 +201,12 @@ def _provisioner(world: World) -> dict[str, object]:
     }
 
 
-def _queue(world: World) -> dict[str, object]:
+def _queue(world: World, tenant: str) -> dict[str, object]:
     times = queue.times(world)
     names = {"connection": world.queue, "name": queue.name(world)}
     if world.queue == "redis":
         names["cache"] = CACHE
-    return names | {"long_seconds": times.long, "short_seconds": times.short}
+    return names | {"long_seconds": times.long, "short_seconds": times.short, "tenant": tenant}
 
 
 def _objective(world: World, scenario: str) -> list[str]:

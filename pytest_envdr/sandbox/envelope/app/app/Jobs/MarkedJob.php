@@ -31,14 +31,15 @@ class MarkedJob implements ShouldQueue
         public readonly string $businessId,
         private readonly float $seconds,
         private readonly int $fails,
+        public readonly ?string $tenant,
     ) {
     }
 
     public static function of(string $exercise, string $businessId, Order $order): self
     {
         $job = $order->kind === 'unique'
-            ? new UniqueMarkedJob($exercise, $businessId, $order->seconds, $order->fails)
-            : new self($exercise, $businessId, $order->seconds, $order->fails);
+            ? new UniqueMarkedJob($exercise, $businessId, $order->seconds, $order->fails, $order->tenant)
+            : new self($exercise, $businessId, $order->seconds, $order->fails, $order->tenant);
         if ($job instanceof UniqueMarkedJob) {
             $job->uniqueFor = $order->uniqueFor;
             $job->lock = $order->lock ?? $businessId;

@@ -135,6 +135,7 @@ CREATE TABLE dr_effects (
     business_id VARCHAR(191) NOT NULL,
     run_id BIGINT UNSIGNED NOT NULL,
     applied_at DATETIME(6) NOT NULL,
+    tenant VARCHAR(191) NULL,
     PRIMARY KEY (id),
     UNIQUE KEY dr_effects_business_id (business_id),
     KEY dr_effects_exercise (exercise)

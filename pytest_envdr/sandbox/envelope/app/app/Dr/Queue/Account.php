@@ -53,7 +53,7 @@ final class Account
                 ['dr_runs.id AS run', 'uuid', 'attempt', 'worker', 'outcome'],
                 ['started_at', 'finished_at'],
             ),
-            'effects' => self::rows('dr_effects', $exercise, ['run_id AS run'], ['applied_at']),
+            'effects' => self::rows('dr_effects', $exercise, ['run_id AS run', 'tenant'], ['applied_at']),
         ];
     }
 

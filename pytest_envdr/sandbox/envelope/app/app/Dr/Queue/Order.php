@@ -15,6 +15,7 @@ final class Order
     /** `fails` of this many: it never works. */
     public const ALWAYS = -1;
     private const MOST = 1_000;
+    private const WORDS = ['lock', 'tenant'];
     private const NUMBERS = ['seconds', 'fails', 'delay', 'unique_for', 'tries', 'timeout'];
     private const EXERCISE = '/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/';
 
@@ -28,6 +29,7 @@ final class Order
         public readonly ?int $tries,
         public readonly ?int $timeout,
         public readonly ?string $lock,
+        public readonly ?string $tenant,
     ) {
     }
 
@@ -48,6 +50,7 @@ final class Order
             isset($row['tries']) ? (int) $row['tries'] : null,
             isset($row['timeout']) ? (int) $row['timeout'] : null,
             $row['lock'] ?? null,
+            $row['tenant'] ?? null,
         );
     }
 
@@ -87,6 +90,7 @@ final class Order
             'tries' => $this->tries,
             'timeout' => $this->timeout,
             'lock' => $this->lock,
+            'tenant' => $this->tenant,
         ];
 
         return (string) json_encode($row, JSON_PRESERVE_ZERO_FRACTION);
@@ -97,7 +101,7 @@ final class Order
      */
     private static function check(array $row): void
     {
-        $unknown = array_diff(array_keys($row), ['kind', 'count', 'lock', ...self::NUMBERS]);
+        $unknown = array_diff(array_keys($row), ['kind', 'count', ...self::WORDS, ...self::NUMBERS]);
         if ($unknown !== []) {
             throw new InvalidArgumentException('an order has no ' . implode(', ', $unknown));
         }
@@ -115,8 +119,10 @@ final class Order
                 throw new InvalidArgumentException("\"{$name}\" must be a number, {$least} or more");
             }
         }
-        if (isset($row['lock']) && !is_string($row['lock'])) {
-            throw new InvalidArgumentException('"lock" must be a string');
+        foreach (self::WORDS as $name) {
+            if (isset($row[$name]) && !is_string($row[$name])) {
+                throw new InvalidArgumentException("\"{$name}\" must be a string");
+            }
         }
     }
 }

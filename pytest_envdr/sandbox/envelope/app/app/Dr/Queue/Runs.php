@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace App\Dr\Queue;
 
 use App\Jobs\MarkedJob;
+use App\Tenancy\Tenants;
 use Illuminate\Support\Facades\DB;
 
 /**
@@ -65,7 +66,8 @@ final class Runs
      */
     public static function apply(int $run, MarkedJob $job): void
     {
-        DB::transaction(static function () use ($run, $job): void {
+        $tenant = $job->tenant === null ? null : self::workedFor($job->tenant);
+        DB::transaction(static function () use ($run, $job, $tenant): void {
             if (!self::known($job->businessId)) {
                 return;
             }
@@ -74,6 +76,7 @@ final class Runs
                 'business_id' => $job->businessId,
                 'run_id' => $run,
                 'applied_at' => self::now(),
+                'tenant' => $tenant,
             ]);
             self::end($run, $applied === 1 ? self::DONE : self::REPEATED);
         });
@@ -90,5 +93,15 @@ final class Runs
     private static function known(string $businessId): bool
     {
         return DB::table('dr_outbox')->where('business_id', $businessId)->sharedLock()->exists();
+    }
+
+    /**
+     * Whose the database is that a tenant's job works in, by its own word: a job that is retried may have lost its tenant.
+     */
+    private static function workedFor(string $slug): ?string
+    {
+        $company = Tenants::connect($slug)->table('settings')->where('name', 'company')->value('value');
+
+        return json_decode((string) $company, true)['slug'] ?? null;
     }
 }
