@@ -116,6 +116,7 @@ def held(node: redis.Redis, key: str) -> Sequence[str]:
     return [str(row) for row in rows]
 
 
+@pytest.mark.sweep
 def test_a_replica_that_was_behind(begun: Exercise, monkeypatch: pytest.MonkeyPatch) -> None:
     """It had the first jobs and not the last ones: those that it had are done, and exactly the others are lost."""
     hand, survivors = Hand(begun.aws), set[str]()

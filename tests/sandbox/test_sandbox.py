@@ -132,6 +132,7 @@ def test_a_killed_sandbox_leaves_nothing(owned: Owned, part: str) -> None:
     assert eventually(owned.nothing_is_left), alive(owned.pids)
 
 
+@pytest.mark.sweep
 def test_two_stand_side_by_side(owned: Owned, sandbox_stack: Path) -> None:
     """Two sandboxes have their own endpoints and addresses, and the end of one leaves the other alone."""
     other = tomllib.loads(sandbox_stack.read_text())
