@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +18,7 @@ from tests.drills import deployment_rig as rig
 from tests.drills import runs
 from tests.drills.shipping_rig import PATIENCE, aimed, at_rest, broken, executions, retired, stage
 from tests.drills.stranger import Stranger
-from tests.drills.test_deployment_rollback import ROUNDING
+from tests.drills.test_deployment_rollback import ROUNDING, TENTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -102,7 +101,8 @@ def check_agrees(stranger: Stranger, place: runs.Place) -> None:
         pipelineName=PIPELINE, filter={"pipelineExecutionId": told[0][0]}
     )["actionExecutionDetails"]
     starts = {one["actionName"]: (one["startTime"] - marks["fault"]).total_seconds() for one in actions}
-    assert {row[4]: row[6] for row in told} == {name: f"{seconds:.1f} s" for name, seconds in starts.items()}
+    assert {row[4] for row in told} == starts.keys()
+    assert all(abs(float(row[6].removesuffix(" s")) - starts[row[4]]) < TENTH for row in told)
 
 
 @pytest.mark.sweep
@@ -153,43 +153,6 @@ def test_green_over_a_service_that_was_rolled_back(stranger: Stranger, tmp_path:
     assert green.detail.startswith(f"execution {shipped} of revision {broken(stranger, 'answers-500')} is Succeeded")
     assert rig.looked_at(stranger, "api") == before
     assert runs.Place(tmp_path).owed == []
-
-
-def test_green_over_a_service_that_ecs_rolled_back(stranger: Stranger, tmp_path: Path) -> None:
-    """The pipeline ends well once all tasks are new. ECS still watches the deployment's alarms then, and takes it back:
-    the drill is red, names the execution, and the service runs what it ran."""
-    at_rest(stranger)
-    (alarm,) = stranger.stack["services"]["api"]["error_alarms"]
-    stranger.wait_until_alarm(alarm, "OK")
-    before = rig.looked_at(stranger, "api")
-    with (
-        patient(stranger, alarm) as alarms,
-        rig.configured(stranger, "api", alarms={"alarmNames": alarms, "enable": True, "rollback": True}),
-    ):
-        with rig.rehearsing(aimed(stranger, tmp_path), tmp_path, "answers-500", way="pipeline") as (_, drill, bad):
-            state = bad.wait_until_rolled_back()
-            wait_until(lambda: executions(stranger)[0]["status"] == "Succeeded", what="green", deadline=PATIENCE)
-            bad.wait_until_recovered()
-        assert state is not None
-        assert (state.status, state.alarms) == ("ROLLBACK_SUCCESSFUL", (alarm,))
-        (green,) = drill.failures
-        assert green.id == "pipeline.green"
-        assert green.detail.endswith("is Succeeded; ECS took its deployment back")
-    assert rig.looked_at(stranger, "api") == before
-    assert runs.Place(tmp_path).owed == []
-
-
-@contextmanager
-def patient(stranger: Stranger, alarm: str) -> Iterator[list[str]]:
-    """Deployment alarms that are watched for long: ECS computes the bake time from the slowest, which never fires."""
-    client, name = stranger.client("cloudwatch"), "slow"
-    like = {**stranger.alarm(alarm), "AlarmName": name, "AlarmActions": [], "OKActions": []}
-    client.put_metric_alarm(**like | {"Threshold": 1e9, "EvaluationPeriods": 20, "DatapointsToAlarm": 20})
-    stranger.wait_until_alarm(name, "OK")
-    try:
-        yield [alarm, name]
-    finally:
-        client.delete_alarms(AlarmNames=[name])
 
 
 def test_overtaken_on_the_way(stranger: Stranger, tmp_path: Path) -> None:
