@@ -43,6 +43,7 @@ def test_failover(drill: Drill, secondary_region: SecondaryRegion) -> None:
         assert [test for test in served if not test.passed] == []
         assert [test for test in alone if not test.passed] == []
         assert beyond_objective == []
+        assert records
         assert all(record.after for record in records)
         assert leftovers == []
         assert drill.failures == []

@@ -25,6 +25,7 @@ The hands:
     mariadb       connections to databases
     terraform     the stack's modules: plan, apply, its state
     dumps         a database as a file: dump, load
+    leftovers     what is in a Region under a stack's names, or tagged by a drill
     jobs          an exercise's marked jobs: dispatch, ask after, retry, make again
     ledger        what the application tells of them
     founding      new tenants, founded through the application

@@ -7,18 +7,21 @@ by address, and no data source is read for it: what one looked up may be gone by
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_envdr import leftovers
 from pytest_envdr.aws import dynamodb, s3_states
 from pytest_envdr.aws.s3_states import OWN_PREFIX
-from pytest_envdr.errors import Refused, TerraformFailed, UndoFailed
+from pytest_envdr.errors import Refused, TerraformFailed, UndoFailed, WaitTimedOut
 from pytest_envdr.journal import Inverse
 from pytest_envdr.settings import host
 from pytest_envdr.tables import Terraform as Row
 from pytest_envdr.terraform import DESTROY, Terraform
 from pytest_envdr.verify.state import Lock
+from pytest_envdr.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 BEGIN = "terraform.Init"
 LOCK_SECONDS = 120.0
 """How long a Terraform that was interrupted may take to end, and to give its lock back."""
+GONE_SECONDS = 60.0
+"""How long what was destroyed may still be listed."""
 UNREAD = "-refresh=false"
 
 
@@ -61,14 +66,18 @@ class Build:
         return Terraform.opened(aws.stack, aws.credentials(), self.work, row=self.row, variables=self.variables)
 
 
-def begin(aws: Aws, journal: Journal, row: Row, variables: Mapping[str, Any]) -> tuple[Build, Terraform]:
-    """Modules ready to be planned, with an empty state of the drill's own. Undone, state and working directory go.
+def begin(
+    aws: Aws, journal: Journal, row: Row, variables: Mapping[str, Any], *, prefixes: Sequence[str] = ()
+) -> tuple[Build, Terraform]:
+    """Modules ready to be planned, with an empty state of the drill's own. Undone, state and working directory go, once
+    nothing of what was built is left.
 
     Args:
         aws: the Region to build in.
         journal: where the inverse is written first.
         row: the stack file's; its state must be in that Region too, or it is lost with the other one.
         variables: what is said otherwise than in the variables files; no secrets.
+        prefixes: how the names begin of what the modules make, in a Region that has nothing so named.
 
     Raises:
         Refused: the state would be in another Region.
@@ -84,7 +93,13 @@ def begin(aws: Aws, journal: Journal, row: Row, variables: Mapping[str, Any]) ->
     own = row.model_copy(update={"key": f"{prefix}{row.key}"})
     build = Build(own, journal.path.with_suffix("") / exercise, variables)
     terraform = build.terraform(aws)
-    where = {"Bucket": own.bucket, "prefix": prefix, "everything": True, "work": str(build.work)}
+    where = {
+        "Bucket": own.bucket,
+        "prefix": prefix,
+        "everything": True,
+        "work": str(build.work),
+        "named": list(prefixes),
+    }
     words = f"no state of this exercise in bucket {own.bucket}"
     inverse = Inverse("s3.DeleteObjects", where, words, region=aws.stack.region)
     with journal.intending(BEGIN, {"Bucket": own.bucket, "Key": own.object_key}, inverse=inverse):
@@ -146,6 +161,44 @@ def perform(aws: Aws, arguments: Mapping[str, Any]) -> None:
         raise UndoFailed("without a journal nothing is destroyed")
     targets = _targets(arguments["addresses"])
     _opened(aws, arguments).destroy(aws.journal, *targets, UNREAD, lock_seconds=LOCK_SECONDS)
+
+
+def check_gone(aws: Aws, entry: Entry, *, deadline: float = GONE_SECONDS) -> None:
+    """Refuse to give up a state while something that was built is left. Terraform writes its state every 20 seconds:
+    what one that was killed had made since, no state knows.
+
+    Args:
+        aws: the Region that was built.
+        entry: the build's beginning; of any other there is nothing to say.
+        deadline: seconds for what was destroyed to be listed no more.
+
+    Raises:
+        UndoFailed: with all that is left.
+    """
+    if entry.act != BEGIN:
+        return
+    found: list[str] = []
+
+    def looked() -> list[str]:
+        found[:] = _left_behind(aws, entry)
+        return found
+
+    with suppress(WaitTimedOut):
+        wait_until(looked, lambda left: not left, what=entry.inverse.restores, deadline=deadline)
+    if found:
+        shown = "\n".join(f"    {one}" for one in found)
+        raise UndoFailed(
+            f"the state is kept: {len(found)} of exercise {entry.header.exercise} left in "
+            f"{aws.stack.region}, as where Terraform was killed before it could write down what it made:\n{shown}\n"
+            f"    To go on: delete them by hand (services, load balancers and caches before the security groups and "
+            f"subnets that they are in), then `envdr undo` again."
+        )
+
+
+def _left_behind(aws: Aws, entry: Entry) -> list[str]:
+    prefixes = entry.inverse.arguments.get("named", ())
+    named = leftovers.in_region(aws, prefixes=prefixes) if prefixes else []
+    return [*named, *leftovers.tagged_by(aws, entry.header.exercise)]
 
 
 def check_unneeded(entry: Entry, owed: Sequence[Entry]) -> None:

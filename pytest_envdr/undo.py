@@ -67,9 +67,10 @@ def reverse(
         UndoFailed: it is not back; the entry stays owed.
     """
     swaps.check_unneeded(entry, journal.owed())
-    builds.check_unneeded(entry, journal.owed())
     _let_arrive(entry)
     aws = aws.elsewhere(entry.inverse.region or entry.header.region)
+    builds.check_gone(aws, entry, deadline=min(deadline, builds.GONE_SECONDS))
+    builds.check_unneeded(entry, journal.owed())
     operation = entry.inverse.operation or ""
     look = _looking(aws, entry, operation)
     if look is None:

@@ -85,6 +85,21 @@ def test_the_lock_of_a_terraform_that_is_gone_is_released(rig: Rig) -> None:
     assert rig.left() == []
 
 
+def test_a_state_is_kept_while_something_is_left_that_it_does_not_know(rig: Rig) -> None:
+    """As where Terraform was killed before it wrote down what it made: all of it is named, and nothing is given up
+    until it was deleted by hand."""
+    sqs = account.plain("sqs")
+    name = account.unique("unknown")
+    url = sqs.create_queue(QueueName=name, tags={"envdr:exercise": "built"})["QueueUrl"]
+    with pytest.raises(UndoFailed, match=f"1 of exercise built left in {account.REGION}(?s:.*){name}"):
+        undo.replay(rig.aws, rig.journal, deadline=1)
+    assert [entry.act for entry in rig.journal.owed()] == [builds.BEGIN]
+    assert rig.build.row.key in rig.left()
+    sqs.delete_queue(QueueUrl=url)
+    undo.replay(rig.aws, rig.journal)
+    assert (rig.journal.owed(), rig.left()) == ([], [])
+
+
 @pytest.mark.sweep
 def test_a_lock_of_another_machine_is_left(rig: Rig) -> None:
     """Whether its owner is at work cannot be seen from here: it is waited for, and then told by its id."""

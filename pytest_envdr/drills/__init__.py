@@ -58,7 +58,6 @@ standby_documents   where the tenants' documents are, as the restored database s
 parity              whether the standby Region has what the stack needs
 dependencies        whether what runs there names the primary Region
 isolation           the primary Region taken away meanwhile
-leftovers           what is in a Region under the stack's names, or tagged by a drill
 smoke_tests         the application tested from outside, by its load balancers
 
 databases, restores, heartbeats     the database restored aside: from where, until when, what was lost

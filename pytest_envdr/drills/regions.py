@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pytest_envdr import undo
+from pytest_envdr import leftovers, undo
 from pytest_envdr.aws import ec2, rds
 from pytest_envdr.drills import (
     Finding,
     databases,
     dependencies,
     heartbeats,
-    leftovers,
     parity,
     restores,
     smoke_tests,
@@ -161,6 +160,7 @@ def _kick_off(here: Aws, there: Aws, drill: Drill) -> Held:
         smoke_tests.remembered(here, row),
         {word: balancer.host for word, balancer in balancers.items()},
         account,
+        leftovers.records(here, row.records),
     )
 
 
@@ -180,17 +180,29 @@ def _check_clean(there: Aws, row: Secondary) -> None:
 
 
 def _tear_down(there: Aws, journal: Journal, drill: Drill, held: Held) -> list[str]:
-    """Take all away, and look what is left there and of the account's own names."""
-    undo.replay(there, journal, lambda undone: drill.note(f"{undone.entry.inverse.restores}: {undone.how}"))
-    left = leftovers.in_region(there, prefixes=_prefixes(held.row))
-    left += leftovers.tagged_by(there, drill.exercise_id)
-    new = leftovers.in_account(there) - held.globals
-    left += sorted(one for one in new if one.partition(" ")[2].startswith(_prefixes(held.row)))
-    for one in left:
-        title = f"the drill left behind in {there.stack.region}: {one}"
-        drill.finding(Finding("region.leftover", "failure", title, "", "Delete it by hand."))
-    held.gone = True
+    """Take all away, and look what is left there and of the account's own names, also where not all could be taken."""
+    try:
+        undo.replay(there, journal, lambda undone: drill.note(f"{undone.entry.inverse.restores}: {undone.how}"))
+        held.gone = True
+    finally:
+        left = _left(there, drill, held)
+        for one in (one for one in left if one not in held.left):
+            title = f"the drill left behind in {there.stack.region} or in the account: {one}"
+            drill.finding(Finding("region.leftover", "failure", title, "", "Delete it by hand, or put it back."))
+        held.left = left
     return left
+
+
+def _left(there: Aws, drill: Drill, held: Held) -> list[str]:
+    """What is in the Region, what the account has more than before, and the DNS records that are otherwise."""
+    new = leftovers.in_account(there) - held.globals
+    changed = leftovers.records(there, held.row.records) ^ held.records
+    return [
+        *leftovers.in_region(there, prefixes=_prefixes(held.row)),
+        *leftovers.tagged_by(there, drill.exercise_id),
+        *sorted(one for one in new if one.partition(" ")[2].startswith(_prefixes(held.row))),
+        *sorted(changed),
+    ]
 
 
 @contextmanager

@@ -17,6 +17,8 @@ from pytest_envdr.aws import secretsmanager
 from pytest_envdr.aws.secretsmanager import Login as Password
 from pytest_envdr.errors import StackFileError
 from pytest_envdr.probe import check_for
+from pytest_envdr.stack import HeartbeatProbe
+from pytest_envdr.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 SECONDS = 10.0
 OK = http.HTTPStatus.OK
+BEATS = 2
+"""How many times as long as a heartbeat may be old the next one is waited for; by then it is told there is none."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,7 @@ def remembered(aws: Aws, row: Secondary) -> Known:
     """What a client of the primary reads before the failover.
 
     Raises:
-        StackFileError: the stack file names no tenant.
+        StackFileError: the stack file names no tenant, or one of whom nothing is known, or who cannot be logged in.
     """
     aws.stack.needs("drill_tenant", "database")
     tenant = aws.stack.drill_tenant
@@ -150,14 +154,20 @@ def remembered(aws: Aws, row: Secondary) -> Known:
     service = aws.stack.services[row.login.service]
     place = Place(service.probe.url, service.probe.host or "")
     page = tenant.page.format(slug=tenant.slug)
-    _, body = ask(place, page)
+    status, body = ask(place, page)
+    records = tuple(_records(body))
+    if not records:
+        raise StackFileError(
+            f"Nothing is known of tenant {tenant.slug} that could be looked for in the standby Region: "
+            f"{place.url}{page} answers http {status} without a row.\nLooked at: {aws.stack.path}: [drill_tenant] page"
+        )
     token, wrong = log_in(aws, row, place, tenant.slug)
     if wrong:
         raise StackFileError(
             f"No user of tenant {tenant.slug} can be logged in in the primary Region: {wrong}.\n"
             f"Looked at: {aws.stack.path}: [secondary.login]"
         )
-    return Known(tenant.slug, page, tuple(_records(body)), token)
+    return Known(tenant.slug, page, records, token)
 
 
 def log_in(aws: Aws, row: Secondary, place: Place, tenant: str) -> tuple[str, str]:
@@ -218,8 +228,17 @@ def _timed(drill: Drill, test: str, place: Place, ask_it: Callable[[], tuple[str
 
 
 def _probed(row: Service, place: Place) -> tuple[str, str]:
-    """The probe of the stack file, asked there: writes and reads back, or a job, a frame, a new heartbeat."""
-    answer = check_for(row.probe.model_copy(update={"url": place.url}))()
+    """The probe of the stack file, asked there: writes and reads back, or a job, a frame, a new heartbeat. A number
+    alone is none, for the restored database has the primary's: the next one is waited for."""
+    check = check_for(row.probe.model_copy(update={"url": place.url}))
+    answer = check()
+    if answer.ok and isinstance(row.probe, HeartbeatProbe):
+        answer = wait_until(
+            check,
+            lambda now: now.proof or not now.ok,
+            what=f"a new heartbeat of {row.name}",
+            deadline=BEATS * row.probe.within_seconds,
+        )
     return ("" if answer.ok else answer.error or f"http {answer.status}"), ""
 
 

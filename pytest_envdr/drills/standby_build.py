@@ -122,7 +122,9 @@ def restore_database(there: Aws, journal: Journal, drill: Drill, standby: Standb
     """
     if drill.marked(Mark.SEEN) is None:
         drill.mark(Mark.SEEN, by="who fails over")
-    standby.build, terraform = builds.begin(there, journal, standby.row.terraform, _variables(standby))
+    standby.build, terraform = builds.begin(
+        there, journal, standby.row.terraform, _variables(standby), prefixes=(standby.row.prefix,)
+    )
     targets = [f"-target={address}" for address in standby.row.first]
     _apply(there, journal, drill, standby, terraform.plan(*targets), stage="network of the standby Region")
     drill.mark("network built")

@@ -53,9 +53,11 @@ class Held:
         known: what a client read there before.
         balancers: service to what its DNS record leads to in the primary Region.
         globals: the account's buckets, roles and policies before.
+        records: the DNS records of the stack before.
         beats, fault: the primary's heartbeats at the fault, and that instant.
         suite: the smoke tests; None before the stack is built.
-        gone: whether all was taken away, and seen to be gone.
+        gone: whether all was taken away.
+        left: what was left then.
     """
 
     row: Secondary
@@ -66,10 +68,12 @@ class Held:
     known: Known
     balancers: dict[str, str]
     globals: frozenset[str]
+    records: frozenset[str]
     beats: dict[str, Beats] = field(default_factory=dict)
     fault: datetime | None = None
     suite: Suite | None = None
     gone: bool = False
+    left: list[str] = field(default_factory=list)
 
 
 def wait_until_serves(there: Aws, drill: Drill, held: Held) -> list[Outcome]:
@@ -166,13 +170,20 @@ def _tell_failed(drill: Drill, outcomes: list[Outcome], *, when: str) -> None:
 
 
 def cutover_records(there: Aws, drill: Drill, held: Held) -> list[Cutover]:
-    """What would be changed to send users there; nothing is."""
-    balancers = dependencies.balancers(there)
+    """What would be changed to send users there; nothing is. A record that could not be changed is a finding."""
+    hosts = {word: balancer.host for word, balancer in dependencies.balancers(there).items()}
     found = [
-        Cutover(name, record, held.balancers.get(record.service, ""), balancers[record.service].host)
+        Cutover(name, record, held.balancers.get(record.service, ""), hosts.get(record.service, ""))
         for name, record in held.row.records.items()
-        if record.service in balancers
     ]
+    for one in found:
+        if not one.after:
+            title = f"record {one.name} would lead nowhere: {one.record.service} has no load balancer there"
+            drill.finding(Finding("region.record", "failure", title, "", "Let the modules make one."))
+    if not found:
+        title = "no DNS record is named that would be changed: whether users could be sent there is not known"
+        remedy = "Name them in the stack file: [secondary.records]."
+        drill.finding(Finding("region.record", "failure", title, "", remedy))
     drill.table(
         "Ready for DNS cutover",
         ("record", "type", "TTL, s", "leads to now", "would lead to"),

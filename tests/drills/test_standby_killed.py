@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_envdr import undo
+from pytest_envdr import leftovers, undo
 from pytest_envdr.aws import Aws
-from pytest_envdr.drills import leftovers
 from pytest_envdr.journal import Header, Journal
 from pytest_envdr.sandbox.envelope.names import PREFIX, STANDBY_REGION
 from pytest_envdr.stack import read

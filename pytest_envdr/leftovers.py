@@ -1,18 +1,19 @@
 """What is in a Region under a stack's names, or tagged as a drill's: before, nothing may be; after, nothing again.
 
 By name, service by service, because the Tagging API is late, lists what was tagged once, and does not know all
-services; and by tag, because not all names are ours to choose. Names of buckets and roles are global
-(aws-semantics 9.11).
+services; and by tag, because not all names are ours to choose. Names of buckets and roles are global, and so are DNS
+records (aws-semantics 9.11).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_envdr.aws import resourcegroupstaggingapi
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pytest_envdr.aws import Aws
 
@@ -49,6 +50,7 @@ LISTINGS = (
     Listing("topic", "sns.ListTopics", "Topics", "TopicArn"),
     Listing("queue", "sqs.ListQueues", "QueueUrls", ""),
     Listing("function", "lambda.ListFunctions", "Functions", "FunctionName"),
+    Listing("event bus", "events.ListEventBuses", "EventBuses", "Name"),
     Listing("backup plan", "backup.ListBackupPlans", "BackupPlansList", "BackupPlanName"),
     Listing("scalable target", "application-autoscaling.DescribeScalableTargets", "ScalableTargets", "ResourceId"),
 )
@@ -66,8 +68,9 @@ ARGUMENTS = {
 }
 
 
-SHOWN_INACTIVE = ":ecs:"
-"""Whose ARNs AWS goes on to list, with their tags, when they are inactive: they are looked for by name."""
+SHOWN_AFTERWARDS = re.compile(":ecs:|:fis:[^/]*:experiment/")
+"""Whose ARNs AWS goes on to list, with their tags: what of ECS is inactive is looked for by name, and an experiment
+that has ended is history."""
 
 
 def in_region(aws: Aws, *, prefixes: Iterable[str], kept: Iterable[str] = ()) -> list[str]:
@@ -87,6 +90,23 @@ def in_account(aws: Aws, *, prefixes: Iterable[str] = ("",)) -> frozenset[str]:
     return frozenset(one for listing in GLOBAL for one in _named(aws, listing, tuple(prefixes), frozenset()))
 
 
+def records(aws: Aws, names: Iterable[str]) -> frozenset[str]:
+    """The DNS records of these names, with what they lead to: "record api.example.com. CNAME 60 old.example.com".
+
+    Looked for in the account's own zones; a name that is in none of them is not the account's to change.
+    """
+    wanted = {f"{name.rstrip('.')}." for name in names}
+    what = "The DNS records cannot be listed"
+    zones = aws.pages("route53.ListHostedZones", "HostedZones", what=what) if wanted else ()
+    return frozenset(
+        f"record {row['Name']} {row['Type']} {row.get('TTL', '')} {_target(row)}"
+        for zone in zones
+        if any(f".{name}".endswith(f".{zone['Name']}") for name in wanted)
+        for row in aws.pages("route53.ListResourceRecordSets", "ResourceRecordSets", what=what, HostedZoneId=zone["Id"])
+        if row["Name"] in wanted
+    )
+
+
 def tagged(aws: Aws) -> list[str]:
     """The ARNs of what any drill has tagged in the Region."""
     rows = aws.pages(
@@ -95,12 +115,17 @@ def tagged(aws: Aws) -> list[str]:
         what=f"What is tagged {TAG} in {aws.stack.region} cannot be listed",
         TagFilters=[{"Key": TAG}],
     )
-    return sorted(arn for row in rows if SHOWN_INACTIVE not in (arn := str(row["ResourceARN"])))
+    return sorted(arn for row in rows if not SHOWN_AFTERWARDS.search(arn := str(row["ResourceARN"])))
 
 
 def tagged_by(aws: Aws, exercise: str) -> list[str]:
     """The ARNs of what an exercise has tagged in the Region."""
-    return [arn for arn in resourcegroupstaggingapi.tagged(aws, TAG, exercise) if SHOWN_INACTIVE not in arn]
+    return [arn for arn in resourcegroupstaggingapi.tagged(aws, TAG, exercise) if not SHOWN_AFTERWARDS.search(arn)]
+
+
+def _target(row: Mapping[str, Any]) -> str:
+    values = [str(one["Value"]) for one in row.get("ResourceRecords", [])]
+    return ", ".join(values) or str(row.get("AliasTarget", {}).get("DNSName", ""))
 
 
 def _named(aws: Aws, listing: Listing, prefixes: tuple[str, ...], kept: frozenset[str]) -> Iterator[str]:
