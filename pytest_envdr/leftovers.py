@@ -50,7 +50,6 @@ LISTINGS = (
     Listing("topic", "sns.ListTopics", "Topics", "TopicArn"),
     Listing("queue", "sqs.ListQueues", "QueueUrls", ""),
     Listing("function", "lambda.ListFunctions", "Functions", "FunctionName"),
-    Listing("event bus", "events.ListEventBuses", "EventBuses", "Name"),
     Listing("backup plan", "backup.ListBackupPlans", "BackupPlansList", "BackupPlanName"),
     Listing("scalable target", "application-autoscaling.DescribeScalableTargets", "ScalableTargets", "ResourceId"),
 )

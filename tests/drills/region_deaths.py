@@ -7,9 +7,12 @@ the drill dies while a Terraform of its own is at work, which then ends by itsel
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +37,7 @@ class Order:
         journal: the journal's path; its name is the exercise's.
         state, act, turn: when the act's entry reaches that state, for the so-manieth time.
         seconds: so long after that; the drill goes on meanwhile.
+        terraform: whether the Terraform that is at work dies first, and its provider, as on a machine without power.
     """
 
     stack: str
@@ -42,6 +46,7 @@ class Order:
     state: str = "intended"
     turn: int = 1
     seconds: float = 0.0
+    terraform: bool = False
 
 
 class Watch:
@@ -58,10 +63,24 @@ class Watch:
         if self._turns != self._order.turn:
             return
         if not self._order.seconds:
-            die()
-        timer = threading.Timer(self._order.seconds, die)
+            self._die()
+        timer = threading.Timer(self._order.seconds, self._die)
         timer.daemon = True
         timer.start()
+
+    def _die(self) -> None:
+        if self._order.terraform:
+            kill_terraform(str(Path(self._order.journal).with_suffix("")))
+        die()
+
+
+def kill_terraform(work: str) -> None:
+    """SIGKILL to whatever runs in a working directory below this one."""
+    mark = f"TF_DATA_DIR={work}/".encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ended meanwhile, or is not ours to look at
+            if mark in (process / "environ").read_bytes():
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 def obey(order: Order) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from pytest_envdr import stack
 from pytest_envdr.aws import Aws, rds
 from pytest_envdr.drills import parity, restores, standby_documents, tenancy
+from pytest_envdr.errors import Refused
 from pytest_envdr.exercise import Charge
 from pytest_envdr.sandbox.envelope import certificates
 from pytest_envdr.sandbox.envelope.account import Account
@@ -40,6 +42,24 @@ def found(here: Aws) -> list[parity.Difference]:
     assert row is not None
     assert database is not None
     return parity.differences(here, here.elsewhere(STANDBY_REGION), row, rds.instance(here, database.instance))
+
+
+@pytest.mark.sweep
+def test_an_instance_that_is_not_offered_there(here: Aws, tmp_path: Path) -> None:
+    """Another version or class than the standby Region has: the database could not be restored, so it is refused."""
+    row, database = here.stack.secondary, here.stack.database
+    assert row is not None
+    assert database is not None
+    instance = rds.instance(here, database.instance)
+    for asked in (replace(instance, engine_version="10.0.1"), replace(instance, instance_class="db.x1.32xlarge")):
+        (lacking,) = parity.differences(here, here.elsewhere(STANDBY_REGION), row, asked)
+        wanted = f"mariadb {asked.engine_version} on {asked.instance_class}"
+        assert (lacking.name, lacking.there, lacking.prevents) == (wanted, "not offered", True)
+        with restored.exercising(here.stack.path, tmp_path / lacking.name.replace(" ", "-")) as exercise:
+            drill = exercise.drill(Charge("not offered", "regional_failover"))
+            with pytest.raises(Refused, match="not offered there; to go on: Choose an instance class"):
+                parity.check(drill, [lacking], stack=here.stack)
+        assert [finding.id for finding in drill.failures] == ["region.instance-class"]
 
 
 def test_a_certificate_that_is_missing(here: Aws, account: Account) -> None:

@@ -14,7 +14,9 @@ import pytest
 
 from pytest_envdr import leftovers, undo
 from pytest_envdr.aws import Aws
+from pytest_envdr.errors import UndoFailed
 from pytest_envdr.journal import Header, Journal
+from pytest_envdr.sandbox import Sandbox
 from pytest_envdr.sandbox.envelope.names import PREFIX, STANDBY_REGION
 from pytest_envdr.stack import read
 from tests import account
@@ -46,6 +48,23 @@ def test_a_killed_build_is_taken_away(sandbox_stack: Path, tmp_path: Path, death
     stack, journal = killed(sandbox_stack, tmp_path, **DEATHS[death])
     undone(stack, journal)
     assert left(stack) == []
+
+
+def test_what_a_killed_terraform_made_is_told(tmp_path: Path) -> None:
+    """SIGKILL to Terraform and its provider too, which wrote no state since: the undo destroys what the state knows,
+    names all that is left, and stays owed."""
+    with Sandbox(speed=20, tenants=2) as sandbox:
+        stack, journal = killed(sandbox.stack, tmp_path, act=APPLY, turn=2, seconds=15.0, terraform=True)
+        with pytest.raises(UndoFailed) as failure:
+            undone(stack, journal)
+        there = Aws(stack).elsewhere(STANDBY_REGION)
+        found = [*leftovers.in_region(there, prefixes=(PREFIX, "envdr-")), *leftovers.tagged(there)]
+        assert {"load balancer envelope-prod-public", "cache envelope-prod-redis"} <= set(found)
+        told = [line.strip() for line in str(failure.value).splitlines()]
+        assert set(found) <= set(told)
+        header = Header("look", stack.account, stack.region, stack.endpoint)
+        with Journal.open(journal, header) as opened:
+            assert [entry.act for entry in opened.owed()] == [INIT]
 
 
 def killed(stack_file: Path, directory: Path, **how: Any) -> tuple[Stack, Path]:

@@ -5,6 +5,7 @@ Nothing is built: each is seen at the kick-off, by the drill's own eyes, in a Re
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -265,8 +266,32 @@ def left_of_the_account(rig: Rig, _: Drill) -> Iterator[str]:
         iam.delete_role(RoleName=name)
 
 
+@contextmanager
+def left_bucket(rig: Rig, _: Drill) -> Iterator[str]:
+    """A bucket with the stack's name, whose names are global."""
+    s3, name = rig.client("s3"), account.unique(f"{PREFIX}-left")
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": STANDBY_REGION})
+    try:
+        yield name
+    finally:
+        s3.delete_bucket(Bucket=name)
+
+
+@contextmanager
+def left_policy(rig: Rig, _: Drill) -> Iterator[str]:
+    """A policy with the stack's name."""
+    iam, name = rig.account.client("iam"), account.unique(f"{PREFIX}-left")
+    statement = {"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    arn = iam.create_policy(PolicyName=name, PolicyDocument=document)
+    try:
+        yield name
+    finally:
+        iam.delete_policy(PolicyArn=arn["Policy"]["Arn"])
+
+
 @pytest.mark.sweep
-@pytest.mark.parametrize("leaving", [left_there, left_of_the_account])
+@pytest.mark.parametrize("leaving", [left_there, left_of_the_account, left_bucket, left_policy])
 def test_what_is_left_behind_fails_the_drill(
     rig: Rig, leaving: Callable[[Rig, Drill], AbstractContextManager[str]]
 ) -> None:
@@ -276,6 +301,49 @@ def test_what_is_left_behind_fails_the_drill(
         (left,) = region.tear_down()
         assert name in left
     assert [(finding.id, name in finding.title) for finding in drill.failures] == [("region.leftover", True)]
+
+
+@contextmanager
+def recorded(rig: Rig, name: str) -> Iterator[Callable[[str], None]]:
+    """A hosted zone of the account's with a record; gives what changes where it leads to."""
+    route53 = rig.account.client("route53")
+    zone = route53.create_hosted_zone(Name=name.partition(".")[2], CallerReference=account.unique("zone"))
+    identifier = zone["HostedZone"]["Id"]
+
+    def changed(action: str, to: str) -> None:
+        row = {"Name": name, "Type": "CNAME", "TTL": 60, "ResourceRecords": [{"Value": to}]}
+        batch = {"Changes": [{"Action": action, "ResourceRecordSet": row}]}
+        route53.change_resource_record_sets(HostedZoneId=identifier, ChangeBatch=batch)
+
+    changed("CREATE", "old.example")
+    latest = "old.example"
+
+    def lead(to: str) -> None:
+        nonlocal latest
+        changed("UPSERT", to)
+        latest = to
+
+    try:
+        yield lead
+    finally:
+        changed("DELETE", latest)
+        route53.delete_hosted_zone(Id=identifier)
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("to", ["old.example", "new.example"], ids=["as before", "changed"])
+def test_a_dns_record_that_was_changed_fails_the_drill(rig: Rig, to: str) -> None:
+    """Records are told, and not changed: one that leads elsewhere afterwards is named with both."""
+    assert rig.exercise.stack.secondary is not None
+    name = min(rig.exercise.stack.secondary.records)
+    drill = rig.drill()
+    with recorded(rig, name) as lead, rig.begun(drill) as region:
+        lead(to)
+        left = region.tear_down()
+        lead("old.example")
+    both = [f"record {name}. CNAME 60 {one}.example" for one in ("new", "old")]
+    assert left == (both if to == "new.example" else [])
+    assert [finding.id for finding in drill.failures] == ["region.leftover"] * len(left)
 
 
 @pytest.mark.sweep
