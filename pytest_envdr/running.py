@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_envdr import collection
-from pytest_envdr.errors import EnvdrError, InUse, NotCleared, Owed, Refused, UsageError
+from pytest_envdr.errors import EnvdrError, InUse, MissingProgram, NotCleared, Owed, Refused, StackFileError, UsageError
 from pytest_envdr.terminal import Terminal, shown, summary
 
 if TYPE_CHECKING:
@@ -54,11 +54,13 @@ def exercise(config: pytest.Config) -> Iterator[Exercise]:
 
 @contextmanager
 def outcomes() -> Iterator[None]:
-    """Turn our errors into pytest's: the user's mistakes end the session, the rest is one test's red result."""
+    """Turn our errors into pytest's: the user's mistakes end the session, the rest is one test's red result. So is a
+    program, or a table of the stack file, that this drill needs and others may not."""
     try:
         yield
     except EnvdrError as error:
-        if isinstance(error, UsageError | NotCleared | Owed | InUse):
+        own = isinstance(error, MissingProgram | StackFileError)
+        if isinstance(error, UsageError | NotCleared | Owed | InUse) and not own:
             raise _end_of_session(error) from None
         raise pytest.fail.Exception(str(error), pytrace=False) from None
 

@@ -126,6 +126,35 @@ def test_a_drill_without_an_objective_is_refused(pytester: pytest.Pytester, run:
     result.stdout.fnmatch_lines(["*Nothing is promised for ecs_failover*", "*[[]objectives.ecs_failover]*"])
 
 
+BESIDE_IT = """
+    import pytest
+
+    @pytest.mark.control_plane_loss
+    @pytest.mark.parametrize("lost_terraform_state", [("deleted", "copy")], indirect=True)
+    def test_state(lost_terraform_state):
+        raise AssertionError("it began")
+"""
+TERRAFORM = {"directory": ".", "bucket": "states", "key": "prod.tfstate", "program": "no-such-terraform"}
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [(TERRAFORM, "Terraform cannot be run: no-such-terraform not found"), (None, r"[[]terraform[]]")],
+    ids=["a program", "a table"],
+)
+def test_what_one_scenario_lacks_keeps_no_other_from_it(
+    pytester: pytest.Pytester, run: Run, table: dict[str, str] | None, words: str
+) -> None:
+    """A program, or a part of the stack file, that only one of them needs: that one is red with the reason, and the
+    next one is run."""
+    scenarios = {name: {"by": "the tests"} for name in ("ecs_failover", "control_plane_loss")}
+    promised = {name: {"rto_seconds": 30, "rpo_seconds": 0} for name in scenarios}
+    pytester.makepyfile(test_a_state=BESIDE_IT)
+    result = held(pytester, run, OWN, approvals=scenarios, objectives=promised, terraform=table)
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines([f"*{words}*"])
+
+
 @pytest.mark.parametrize("directory", ["/proc/nowhere", "used"])
 def test_evidence_that_cannot_be_written_is_refused(pytester: pytest.Pytester, run: Run, directory: str) -> None:
     """No access, or another exercise's evidence: nothing is begun."""
