@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import functools
+import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -19,16 +22,23 @@ def name(path: Path) -> str:
     return str(path.relative_to(PACKAGE))
 
 
-def imports(tree: ast.AST) -> set[str]:
+@functools.cache
+def tree(path: Path) -> ast.Module:
+    """A module's syntax."""
+    return ast.parse(path.read_text())
+
+
+@functools.cache
+def imports(path: Path) -> set[str]:
     """The top-level packages that a module imports at run time."""
     found: set[str] = set()
     guarded = {
         id(node)
-        for block in ast.walk(tree)
+        for block in ast.walk(tree(path))
         if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.dump(block.test)
         for node in ast.walk(block)
     }
-    for node in ast.walk(tree):
+    for node in ast.walk(tree(path)):
         if id(node) in guarded:
             continue
         if isinstance(node, ast.Import):
@@ -38,14 +48,15 @@ def imports(tree: ast.AST) -> set[str]:
     return found
 
 
-def calls(tree: ast.AST) -> set[str]:
-    """The dotted names that a module calls or reads."""
-    return {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute | ast.Name)}
+@functools.cache
+def calls(part: ast.AST) -> set[str]:
+    """The dotted names that a module or function calls or reads."""
+    return {ast.unparse(node) for node in ast.walk(part) if isinstance(node, ast.Attribute | ast.Name)}
 
 
 def importers(package: str) -> set[str]:
     """The modules that import a package at run time."""
-    return {name(path) for path in MODULES if package in imports(ast.parse(path.read_text()))}
+    return {name(path) for path in MODULES if package in imports(path)}
 
 
 def test_only_the_surface_imports_pytest() -> None:
@@ -73,14 +84,12 @@ def test_moto_is_in_the_sandbox() -> None:
 )
 def test_what_is_in_one_place_only(used: str, allowed: set[str]) -> None:
     """Sleeping, the environment and printing have one place each, or none."""
-    assert {name(path) for path in MODULES if used in calls(ast.parse(path.read_text()))} <= allowed
+    assert {name(path) for path in MODULES if used in calls(tree(path))} <= allowed
 
 
 def test_no_assert_in_the_product() -> None:
     """A criterion is asserted in a test; production code raises."""
-    found = {
-        name(path) for path in MODULES for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Assert)
-    }
+    found = {name(path) for path in MODULES for node in ast.walk(tree(path)) if isinstance(node, ast.Assert)}
     assert not found
 
 
@@ -91,7 +100,7 @@ def test_no_room_with_a_vague_name() -> None:
 
 def test_every_module_and_public_name_is_documented() -> None:
     """Each module says in its docstring what it is for."""
-    assert not [name(path) for path in MODULES if not ast.get_docstring(ast.parse(path.read_text()))]
+    assert not [name(path) for path in MODULES if not ast.get_docstring(tree(path))]
 
 
 def test_files_are_small() -> None:
@@ -104,7 +113,7 @@ def test_a_change_to_aws_shows_in_the_signature() -> None:
     for path in sorted((PACKAGE / "aws").glob("*.py")):
         if path.stem == "__init__":
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.FunctionDef) and "aws.act" in calls(node):
                 assert "journal" in {argument.arg for argument in node.args.args}, f"{name(path)}: {node.name}"
 
@@ -113,20 +122,30 @@ def test_no_mock_of_aws() -> None:
     """AWS code is tested against something that parses the request."""
     banned = {"MagicMock", "Stubber", "mock_aws"}
     found = {
-        (path.name, word)
-        for path in sorted((ROOT / "tests").rglob("*.py"))
-        for word in banned & calls(ast.parse(path.read_text()))
+        (path.name, word) for path in sorted((ROOT / "tests").rglob("*.py")) for word in banned & calls(tree(path))
     }
     assert not found
 
 
+def test_no_two_files_share_a_network() -> None:
+    """Files of tests run side by side, and what listens in a network of one must not answer for another's."""
+    users = Counter(
+        network
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for network in set(re.findall(r"\b127\.\d+(?=\.0\.0/16)", path.read_text()))
+    )
+    assert len(users) > 50
+    assert {network for network, files in users.items() if files > 1} == set()
+
+
+@functools.cache
 def acts() -> set[str]:
     """The functions that change AWS: those of `aws` that take the journal."""
     return {
         node.name
         for path in (PACKAGE / "aws").glob("*.py")
         if path.stem != "__init__"
-        for node in ast.parse(path.read_text()).body
+        for node in tree(path).body
         if isinstance(node, ast.FunctionDef) and "journal" in {argument.arg for argument in node.args.args}
     }
 
@@ -135,7 +154,7 @@ def acts() -> set[str]:
 def test_a_drill_that_changes_aws_takes_the_journal(path: Path) -> None:
     """In `drills`, a function that calls an act, or the undo, has the journal from its own signature."""
     changing = acts() | {"undo.reverse", "undo.replay"}
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if not isinstance(node, ast.FunctionDef):
             continue
         called = {ast.unparse(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)}

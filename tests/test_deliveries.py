@@ -41,7 +41,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     """Pipelines at speed 100."""
     modules = {"logs": logs, "ecs": ecs, "s3": s3, "codebuild": codebuild, "codepipeline": codepipeline}
     directory = tmp_path_factory.mktemp("deliveries")
-    with serving(directory, modules, region=REGION, network="127.222.0.0/16", speed=100) as served:
+    with serving(directory, modules, region=REGION, network="127.6.0.0/16", speed=100) as served:
         yield Rig(served, Fargate(served, directory))
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-HOST, USER, PASSWORD = "127.233.1.10", "envelope", "it's a \\ \"secret"
+HOST, USER, PASSWORD = "127.13.1.10", "envelope", "it's a \\ \"secret"
 ACME = "tenant_acme"
 OBJECTS = {
     "tables": "SELECT table_name, table_type, table_collation FROM information_schema.tables WHERE table_schema = %s",

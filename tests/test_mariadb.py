@@ -15,7 +15,7 @@ from pytest_envdr.sandbox.data_plane.mariadb_template import EMPTY, lay_out
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ADDRESS = "127.251.7.10"
+ADDRESS = "127.39.7.10"
 PASSWORD = "correct 'horse' ü"  # noqa: S105 (an example's)
 
 
@@ -62,7 +62,7 @@ def test_another_password_is_told_from_a_network(server: Server) -> None:
         mariadb.connect(Server(server.host, server.port, "owner", "another"))
     assert caught.value.args[0] == mariadb.DENIED
     assert mariadb.unreachable(server) == ""
-    assert "ConnectionRefusedError" in mariadb.unreachable(Server("127.251.7.11", 3306, "owner", ""), seconds=1)
+    assert "ConnectionRefusedError" in mariadb.unreachable(Server("127.39.7.11", 3306, "owner", ""), seconds=1)
 
 
 def test_a_password_shows_in_no_text() -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pymysql.cursors import Cursor
 
-HOST, USER, PASSWORD = "127.233.2.10", "envelope", "secret"
+HOST, USER, PASSWORD = "127.11.2.10", "envelope", "secret"
 NAME = "o'brien `and` co"
 FILLING = (
     "CREATE TABLE busy (id INT PRIMARY KEY, body TEXT)",

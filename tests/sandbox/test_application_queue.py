@@ -28,7 +28,7 @@ PLACES = ("pending", "delayed", "reserved", "failed")
 @pytest.fixture(scope="module")
 def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
     programs.require()
-    with running(tmp_path_factory.mktemp("marked"), network="127.245", tenants=1) as application:
+    with running(tmp_path_factory.mktemp("marked"), network="127.33", tenants=1) as application:
         yield application
 
 

@@ -29,7 +29,7 @@ BACK_SECONDS = 6
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with serving(
-        tmp_path_factory.mktemp("api"), {"sqs": sqs}, region="eu-west-2", network="127.237.0.0/16", speed=100
+        tmp_path_factory.mktemp("api"), {"sqs": sqs}, region="eu-west-2", network="127.19.0.0/16", speed=100
     ) as served:
         yield served
 
@@ -37,7 +37,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture(scope="module")
 def application(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
     programs.require(queue="sqs")
-    with running(tmp_path_factory.mktemp("sqs"), network="127.237", tenants=1) as application:
+    with running(tmp_path_factory.mktemp("sqs"), network="127.19", tenants=1) as application:
         application.connection = "sqs"
         application.variables = {
             "QUEUE_CONNECTION": "sqs",

@@ -40,7 +40,7 @@ def fargate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fargate]:
     programs.require()
     directory = tmp_path_factory.mktemp("versions")
     modules = {"logs": logs, "ecr": ecr, "ecs": ecs}
-    with serving(directory, modules, region=REGION, network="127.246.0.0/16", speed=50) as served:
+    with serving(directory, modules, region=REGION, network="127.34.0.0/16", speed=50) as served:
         images.create(Account(served.world))
         yield Fargate(served, directory)
 

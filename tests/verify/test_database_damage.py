@@ -24,7 +24,7 @@ Named = tuple[str, str, str, str]
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Server:
     """The files that every server starts from; stopped."""
-    server = empty(tmp_path_factory.mktemp("template") / "data", address="127.240.0.10")
+    server = empty(tmp_path_factory.mktemp("template") / "data", address="127.24.0.10")
     fill(server)
     server.run(*ACCOUNTS)
     server.stop()
@@ -33,7 +33,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Server:
 
 @pytest.fixture(scope="module")
 def original(template: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = template.clone(tmp_path_factory.mktemp("original") / "data", address="127.240.0.11")
+    server = template.clone(tmp_path_factory.mktemp("original") / "data", address="127.24.0.11")
     server.start()
     yield server
     server.stop()
@@ -49,7 +49,7 @@ def manifest(original: Server) -> Manifest:
 @pytest.fixture
 def copy(template: Server, tmp_path: Path) -> Iterator[Server]:
     """A restored copy, not started yet."""
-    server = template.clone(tmp_path / "data", address="127.240.0.12")
+    server = template.clone(tmp_path / "data", address="127.24.0.12")
     yield server
     server.stop()
     shutil.rmtree(server.mariadb.data)

@@ -56,7 +56,7 @@ CHANGES = {
 @pytest.fixture(scope="module")
 def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Three databases as ever, one with every type, and empty ones with every kind of name."""
-    server = empty(tmp_path_factory.mktemp("one") / "data", address="127.240.0.20")
+    server = empty(tmp_path_factory.mktemp("one") / "data", address="127.25.0.20")
     fill(server)
     server.run("CREATE DATABASE types CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci")
     server.run(*TYPES, database="types")
@@ -72,7 +72,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def other(one: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A logical copy in another time zone, with another SQL mode and page size; `types` as `kinds`."""
-    server = empty(tmp_path_factory.mktemp("other") / "data", address="127.240.0.21")
+    server = empty(tmp_path_factory.mktemp("other") / "data", address="127.25.0.21")
     for name in ("central", "tenant_a", "tenant_b"):
         dump(one, server, name, into=name)
     dump(one, server, "types", into="kinds")

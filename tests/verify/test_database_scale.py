@@ -39,7 +39,7 @@ class Serial(Executor):
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """`big`: 100,000 rows of 200 bytes, 25 MB, and its copy `big_copy`, ten rows of which differ; and 40 tenants."""
-    server = empty(tmp_path_factory.mktemp("scale") / "data", address="127.240.0.30")
+    server = empty(tmp_path_factory.mktemp("scale") / "data", address="127.26.0.30")
     for database in ("big", "big_copy"):
         server.run(
             f"CREATE DATABASE {database}",

@@ -27,7 +27,7 @@ RESERVED = f"{PENDING}:reserved"
 @pytest.fixture(scope="module")
 def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
     programs.require()
-    with running(tmp_path_factory.mktemp("queue"), network="127.246", tenants=1) as application:
+    with running(tmp_path_factory.mktemp("queue"), network="127.35", tenants=1) as application:
         yield application
 
 

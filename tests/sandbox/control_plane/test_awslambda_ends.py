@@ -18,7 +18,7 @@ LASTING = "import os, time\ndef handler(event, context): print('pid', os.getpid(
 def test_a_function_ends_with_the_sandbox(tmp_path: Path, kind: str) -> None:
     """In the midst of its work, whoever called it and however."""
     services = {"lambda": awslambda, "logs": logs, "cloudwatch": cloudwatch}
-    with serving(tmp_path, services, region="eu-south-1", network="127.250.0.0/16", speed=100) as served:
+    with serving(tmp_path, services, region="eu-south-1", network="127.38.0.0/16", speed=100) as served:
         rig = Rig(served)
         caller = rig.function(CALLER, Timeout=90)
         name = rig.function(LASTING, Timeout=90)

@@ -22,7 +22,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     """Pipelines at speed 200."""
     modules = {"logs": logs, "ecs": ecs, "s3": s3, "codebuild": codebuild, "codepipeline": codepipeline}
     directory = tmp_path_factory.mktemp("codepipeline-order")
-    with serving(directory, modules, region="me-south-1", network="127.247.0.0/16", speed=200) as served:
+    with serving(directory, modules, region="me-south-1", network="127.36.0.0/16", speed=200) as served:
         yield Rig(served, Fargate(served, directory))
 
 

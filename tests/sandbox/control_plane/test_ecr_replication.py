@@ -22,7 +22,7 @@ HERE, THERE = "eu-west-1", "eu-central-1"
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     directory = tmp_path_factory.mktemp("ecr")
     with serving(
-        directory, {"ecr": ecr}, region=HERE, network="127.235.0.0/16", speed=100, beside=(THERE, "127.236.0.0/16")
+        directory, {"ecr": ecr}, region=HERE, network="127.15.0.0/16", speed=100, beside=(THERE, "127.16.0.0/16")
     ) as served:
         yield served
 

@@ -26,7 +26,7 @@ def fargate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fargate]:
     """A cluster with metrics and alarms, at speed 50."""
     directory = tmp_path_factory.mktemp("alarmed")
     modules = {"logs": logs, "ecs": ecs, "cloudwatch": cloudwatch}
-    with serving(directory, modules, region="ap-southeast-2", network="127.244.0.0/16", speed=50) as served:
+    with serving(directory, modules, region="ap-southeast-2", network="127.30.0.0/16", speed=50) as served:
         yield Fargate(served, directory)
 
 

@@ -27,7 +27,7 @@ def fargate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fargate]:
     """A cluster, at speed 50, and a repository."""
     directory = tmp_path_factory.mktemp("images")
     modules = {"logs": logs, "ecr": ecr, "ecs": ecs}
-    with serving(directory, modules, region=REGION, network="127.245.0.0/16", speed=50) as served:
+    with serving(directory, modules, region=REGION, network="127.31.0.0/16", speed=50) as served:
         served.client("ecr").create_repository(repositoryName="shop")
         yield Fargate(served, directory)
 

@@ -16,17 +16,17 @@ from tests.sandbox.control_plane.fargate import until
 def test_addresses_rest_before_they_are_used_again() -> None:
     """Addresses are given in turn; one in use is never given twice, one given back comes last."""
     addresses = Addresses()
-    subnet = IPv4Network("127.201.0.0/28")
+    subnet = IPv4Network("127.2.0.0/28")
     given = [addresses.lease(subnet) for _ in range(11)]
-    assert given == [f"127.201.0.{host}" for host in range(4, 15)]
+    assert given == [f"127.2.0.{host}" for host in range(4, 15)]
     assert addresses.lease(subnet) is None
-    addresses.release("127.201.0.9")
-    assert addresses.lease(subnet) == "127.201.0.9"
+    addresses.release("127.2.0.9")
+    assert addresses.lease(subnet) == "127.2.0.9"
 
 
 def test_low_addresses_of_a_large_subnet_are_left_alone() -> None:
     """Load balancers and databases have the first 256 addresses for themselves."""
-    assert Addresses().lease(IPv4Network("127.201.32.0/20")) == "127.201.33.0"
+    assert Addresses().lease(IPv4Network("127.2.32.0/20")) == "127.2.33.0"
 
 
 def test_attempts_are_spaced_out_and_a_success_ends_that() -> None:

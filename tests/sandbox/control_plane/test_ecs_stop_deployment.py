@@ -23,7 +23,7 @@ def fargate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fargate]:
     """A cluster, at speed 50."""
     directory = tmp_path_factory.mktemp("stopping")
     modules = {"logs": logs, "ecs": ecs}
-    with serving(directory, modules, region="ap-southeast-1", network="127.243.0.0/16", speed=50) as served:
+    with serving(directory, modules, region="ap-southeast-1", network="127.29.0.0/16", speed=50) as served:
         yield Fargate(served, directory)
 
 

@@ -32,7 +32,7 @@ _numbers = count(1)
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     directory = tmp_path_factory.mktemp("failover")
     # Slow enough that a node which is frozen for a moment is not replaced at once.
-    with serving(directory, {"elasticache": elasticache}, region=REGION, network="127.249.0.0/17", speed=5) as served:
+    with serving(directory, {"elasticache": elasticache}, region=REGION, network="127.37.0.0/17", speed=5) as served:
         yield served
 
 

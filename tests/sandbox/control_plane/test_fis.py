@@ -95,7 +95,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     directory = tmp_path_factory.mktemp("fis")
     modules = {"rds": rds, "elasticache": elasticache, "elbv2": elbv2, "ecs": ecs, "logs": logs, "s3": s3, "fis": fis}
     with serving(
-        directory, modules, region=HERE, network="127.239.0.0/16", speed=SPEED, beside=(THERE, "127.240.0.0/16")
+        directory, modules, region=HERE, network="127.22.0.0/16", speed=SPEED, beside=(THERE, "127.23.0.0/16")
     ) as served:
         assert served.beside is not None
         served.world.cache = served.beside.world.cache = directory / "cache"

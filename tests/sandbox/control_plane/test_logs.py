@@ -22,7 +22,7 @@ NOW = datetime.now(UTC)
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     directory = tmp_path_factory.mktemp("logs")
     modules = {"logs": logs, "cloudwatch": cloudwatch}
-    with serving(directory, modules, region="eu-north-1", network="127.205.0.0/16", speed=50) as served:
+    with serving(directory, modules, region="eu-north-1", network="127.3.0.0/16", speed=50) as served:
         yield served
 
 

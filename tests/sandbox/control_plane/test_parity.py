@@ -22,7 +22,7 @@ INSTANCES, VCPUS = "L-7B6409FD", "L-3032A538"
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     directory, modules = tmp_path_factory.mktemp("parity"), {"rds": rds, "service-quotas": service_quotas}
     with serving(
-        directory, modules, region=HERE, network="127.241.0.0/16", speed=100, beside=(THERE, "127.242.0.0/16")
+        directory, modules, region=HERE, network="127.27.0.0/16", speed=100, beside=(THERE, "127.28.0.0/16")
     ) as served:
         yield served
 

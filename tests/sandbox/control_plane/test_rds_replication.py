@@ -23,7 +23,7 @@ HERE, THERE = "eu-west-1", "eu-central-1"
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     directory = tmp_path_factory.mktemp("rds")
     with serving(
-        directory, {"rds": rds}, region=HERE, network="127.233.0.0/16", speed=300, beside=(THERE, "127.234.0.0/16")
+        directory, {"rds": rds}, region=HERE, network="127.12.0.0/16", speed=300, beside=(THERE, "127.14.0.0/16")
     ) as served:
         assert served.beside is not None
         served.world.cache = served.beside.world.cache = directory / "cache"
@@ -102,7 +102,7 @@ def test_a_replica_is_restored_without_its_source(rig: Rig, there: Rig, key: str
     there.await_available("again")
     assert there.query("again", "SELECT id FROM orders") == ((1,), (2,))
     restored = there.row("again")
-    assert (restored["KmsKeyId"], restored["Endpoint"]["Address"].split(".")[1]) == (key, "234")
+    assert (restored["KmsKeyId"], restored["Endpoint"]["Address"].split(".")[1]) == (key, "14")
     assert restored["DBParameterGroups"][0]["DBParameterGroupName"].startswith("default.")
 
 

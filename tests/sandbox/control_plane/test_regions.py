@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HERE, THERE = "eu-west-1", "eu-central-1"
-NETWORK, OTHER_NETWORK = "127.231.0.0/16", "127.232.0.0/16"
+NETWORK, OTHER_NETWORK = "127.7.0.0/16", "127.9.0.0/16"
 TRUST = {"Version": "2012-10-17", "Statement": []}
 
 
@@ -51,7 +51,7 @@ def test_a_service_runs_in_its_region(served: Served, there: Served, tmp_path: P
     assert balanced.status() == 200
     hosts = [address(task) for task in balanced.fargate.tasks("elsewhere")]
     assert len(hosts) == 2
-    assert {host.rsplit(".", 2)[0] for host in [*hosts, balanced.url.split("/")[2]]} == {"127.232"}
+    assert {host.rsplit(".", 2)[0] for host in [*hosts, balanced.url.split("/")[2]]} == {"127.9"}
     assert served.client("ecs").list_clusters()["clusterArns"] == []
     assert served.client("elbv2").describe_load_balancers()["LoadBalancers"] == []
     assert served.client("logs").describe_log_groups()["logGroups"] == []
@@ -64,7 +64,7 @@ def test_one_name_in_two_regions_is_two_databases(served: Served, there: Served)
         rig.create("twin")
         rig.query("twin", "CREATE TABLE orders (id INT PRIMARY KEY)", f"INSERT INTO orders VALUES ({row})")  # noqa: S608
     assert [rig.query("twin", "SELECT id FROM orders") for rig in (here, elsewhere)] == [((1,),), ((2,),)]
-    assert elsewhere.row("twin")["Endpoint"]["Address"].startswith("127.232.")
+    assert elsewhere.row("twin")["Endpoint"]["Address"].startswith("127.9.")
     assert elsewhere.row("twin")["DBInstanceArn"].split(":")[3] == THERE
     here.delete("twin")
     assert elsewhere.query("twin", "SELECT id FROM orders") == ((2,),)
@@ -77,7 +77,7 @@ def test_a_cache_runs_in_its_region(served: Served, there: Served) -> None:
     client.get_waiter("cache_cluster_available").wait(CacheClusterId="c", WaiterConfig={"Delay": 0.1})
     [row] = client.describe_cache_clusters(ShowCacheNodeInfo=True)["CacheClusters"]
     host = row["CacheNodes"][0]["Endpoint"]["Address"]
-    assert host.startswith("127.232.")
+    assert host.startswith("127.9.")
     assert redis.Redis(host).ping()
     assert served.client("elasticache").describe_cache_clusters()["CacheClusters"] == []
 

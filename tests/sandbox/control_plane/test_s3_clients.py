@@ -28,7 +28,7 @@ FILES = {
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     directory = tmp_path_factory.mktemp("s3")
-    with serving(directory, {"s3": s3}, region=REGION, network="127.231.0.0/16", speed=100) as served:
+    with serving(directory, {"s3": s3}, region=REGION, network="127.8.0.0/16", speed=100) as served:
         yield served
 
 

@@ -29,7 +29,7 @@ REGION = "eu-north-1"
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     directory = tmp_path_factory.mktemp("s3")
-    with serving(directory, {"s3": s3}, region=REGION, network="127.232.0.0/16", speed=1000) as served:
+    with serving(directory, {"s3": s3}, region=REGION, network="127.10.0.0/16", speed=1000) as served:
         yield served
 
 

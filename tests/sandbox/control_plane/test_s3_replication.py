@@ -25,7 +25,7 @@ TRUST = {"Version": "2012-10-17", "Statement": []}
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     directory = tmp_path_factory.mktemp("crr")
     with serving(
-        directory, {"s3": s3}, region=HERE, network="127.245.0.0/16", speed=600, beside=(THERE, "127.246.0.0/16")
+        directory, {"s3": s3}, region=HERE, network="127.32.0.0/16", speed=600, beside=(THERE, "127.246.0.0/16")
     ) as served:
         served.client("iam").create_role(RoleName="replicator", AssumeRolePolicyDocument=json.dumps(TRUST))
         yield served

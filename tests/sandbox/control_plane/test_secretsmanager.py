@@ -21,7 +21,7 @@ HERE, THERE = "eu-west-1", "eu-central-1"
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     directory, modules = tmp_path_factory.mktemp("secrets"), {"secretsmanager": secretsmanager}
     with serving(
-        directory, modules, region=HERE, network="127.237.0.0/16", speed=100, beside=(THERE, "127.238.0.0/16")
+        directory, modules, region=HERE, network="127.17.0.0/16", speed=100, beside=(THERE, "127.20.0.0/16")
     ) as served:
         yield served
 

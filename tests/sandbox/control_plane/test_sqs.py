@@ -23,7 +23,7 @@ SECONDS = 60.0
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with serving(
-        tmp_path_factory.mktemp("sqs"), {"sqs": sqs}, region="eu-north-1", network="127.237.0.0/16", speed=100
+        tmp_path_factory.mktemp("sqs"), {"sqs": sqs}, region="eu-north-1", network="127.18.0.0/16", speed=100
     ) as served:
         yield served.client("sqs")
 

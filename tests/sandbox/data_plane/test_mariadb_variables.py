@@ -20,8 +20,8 @@ SECONDS = 30.0
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[MariaDB]:
-    lay_out(EMPTY, tmp_path / "data", cache=tmp_path, address="127.213.65.10")
-    server = MariaDB(tmp_path / "data", address="127.213.65.10", variables={"max_connections": "51"})
+    lay_out(EMPTY, tmp_path / "data", cache=tmp_path, address="127.5.65.10")
+    server = MariaDB(tmp_path / "data", address="127.5.65.10", variables={"max_connections": "51"})
     server.start()
     server.wait_until_ready(deadline=SECONDS)
     yield server
