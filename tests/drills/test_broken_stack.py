@@ -376,7 +376,7 @@ def test_a_break_is_found(case: Break, outcome_of: Callable[[Break], Outcome], b
     assert as_before(outcome)
 
 
-@pytest.mark.parametrize("case", lanes.thinned(REFUSED, every=2), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", lanes.thinned(REFUSED, every=3), ids=lambda case: case.name)
 def test_an_unfit_service_is_refused(case: Break, outcome_of: Callable[[Break], Outcome], battered_stack: Path) -> None:
     """The run fails with the reason, and no call that changes anything was made."""
     outcome = outcome_of(case)

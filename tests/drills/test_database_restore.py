@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RESTORES = [f"Restore · {source}" for source in settings.SOURCES]
+RUNS = [
+    pytest.param("backup or point-in-time", id="two sources"),
+    pytest.param("not cutover", marks=pytest.mark.sweep, id="every source"),
+]
+"""What is chosen of the scenario: the gate takes the first run, a sweep the second."""
 PROVED = ("rds.DescribeDBInstances", "ecs.DescribeTasks", "ecs.DescribeServices")
 """What a restore rests on besides SQL and HTTP: each of these answers must have had a real part behind it."""
 
@@ -28,12 +33,17 @@ def before(battered_stack: Path) -> dict[str, Any]:
     return standing(Stranger(battered_stack))
 
 
-@pytest.fixture(scope="module")
-def place(battered_stack: Path, before: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> runs.Place:
+@pytest.fixture(scope="module", params=RUNS)
+def place(
+    request: pytest.FixtureRequest,
+    battered_stack: Path,
+    before: dict[str, Any],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> runs.Place:
     """A user's run of `dr_tests`."""
     assert before
-    place = runs.Place(tmp_path_factory.mktemp("restore"))
-    code, said = runs.ended(runs.begin(place, battered_stack, "-m", "database_restore", "-k", "not cutover"))
+    place, chosen = runs.Place(tmp_path_factory.mktemp("restore")), f"({request.param}) and not cutover"
+    code, said = runs.ended(runs.begin(place, battered_stack, "-m", "database_restore", "-k", chosen))
     assert code == 0, said
     return place
 
@@ -46,8 +56,9 @@ def drills(place: runs.Place) -> dict[str, dict[str, Any]]:
 
 
 def test_every_source_passes(place: runs.Place, drills: dict[str, dict[str, Any]]) -> None:
-    """One drill for each source, in order: all passed, each within RTO and RPO; the record keeps to its schema."""
-    assert list(drills) == RESTORES
+    """One drill for each source: all passed, each within RTO and RPO; the record keeps to its schema."""
+    assert [name for name in RESTORES if name in drills] == list(drills)
+    assert len(drills) in (2, 4)
     for name, drill in drills.items():
         assert drill["verdict"] == "passed", name
         assert drill["rta_seconds"] <= drill["rto_seconds"]
@@ -66,8 +77,8 @@ def test_nothing_is_left(battered_stack: Path, before: dict[str, Any], place: ru
 
 def test_what_came_back_is_what_was(drills: dict[str, dict[str, Any]]) -> None:
     """The tables say it: central and both tenants compared and equal, and only declared settings differ."""
-    for name in RESTORES:
-        tables = {table["title"]: table for table in drills[name]["tables"]}
+    for drill in drills.values():
+        tables = {table["title"]: table for table in drill["tables"]}
         assert tables["Integrity"]["rows"] == []
         assert "3 databases compared" in tables["Integrity"]["caption"]
         declared = {row[0]: row[3] for row in tables["Configuration"]["rows"]}
@@ -83,24 +94,24 @@ def test_what_came_back_is_what_was(drills: dict[str, dict[str, Any]]) -> None:
 
 
 def test_the_loss_is_counted_in_heartbeats(drills: dict[str, dict[str, Any]]) -> None:
-    """A point in time loses less than the first backup did; each states the newest heartbeat that survived, how many
+    """A point in time loses less than a backup does; each states the newest heartbeat that survived, how many
     were lost up to the fault, and no hole."""
     lost = {}
-    for name in RESTORES:
-        central, worst = drills[name]["recovery_points"]
+    for name, drill in drills.items():
+        central, worst = drill["recovery_points"]
         assert central["store"] == "database central"
         assert worst["store"].startswith("database tenant_")
         assert central["newest"].startswith("heartbeat ")
         assert central["lost"] == pytest.approx(central["rpa_seconds"], abs=2 + central["rpa_seconds"] / 4)
-        rows = next(table["rows"] for table in drills[name]["tables"] if table["title"] == "Recovery points")
+        rows = next(table["rows"] for table in drill["tables"] if table["title"] == "Recovery points")
         assert [row[5] for row in rows] == ["0", "0", "0"]
         lost[name] = central["lost"]
-    assert lost["Restore · point-in-time"] < lost["Restore · automated"]
+    assert lost["Restore · point-in-time"] < lost["Restore · backup"]
 
 
 def test_the_order_of_a_restore(drills: dict[str, dict[str, Any]]) -> None:
     """Fault, request, available, logged in, first answer, verified; maintenance mode ends before anything goes."""
-    drill = drills[RESTORES[0]]
+    drill = drills["Restore · point-in-time"]
     names = [mark["name"] for mark in drill["marks"]]
     assert names == ["fault", "seen", "available", "logged in", "recovered", "verified"]
     undone = [note["text"] for note in drill["notes"] if note["text"].endswith(": brought back")]
@@ -122,14 +133,14 @@ def test_the_services_work_on_the_copy(
     assert standing(Stranger(battered_stack)) == before
 
 
-def test_aws_backup_was_told_the_verdict(battered_stack: Path, drills: dict[str, dict[str, Any]]) -> None:
+def test_aws_backup_was_told_the_verdict(
+    battered_stack: Path, place: runs.Place, drills: dict[str, dict[str, Any]]
+) -> None:
     """The restore job carries SUCCESSFUL and the exercise that says so."""
     assert drills["Restore · backup"]["verdict"] == "passed"
     jobs = Stranger(battered_stack).client("backup").list_restore_jobs()["RestoreJobs"]
-    told = [job for job in jobs if job.get("ValidationStatus")]
-    assert [job["ValidationStatus"] for job in told] == ["SUCCESSFUL"] * len(told)
-    assert told
-    assert all("verified" in job["ValidationStatusMessage"] for job in told)
+    told = {job["ValidationStatusMessage"]: job["ValidationStatus"] for job in jobs if job.get("ValidationStatus")}
+    assert told[f"exercise {place.exercise}: verified"] == "SUCCESSFUL"
 
 
 def test_it_was_acted_out(drills: dict[str, dict[str, Any]]) -> None:

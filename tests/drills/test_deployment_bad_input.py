@@ -131,6 +131,7 @@ def test_a_first_deployment(sandbox_stack: Path, tmp_path: Path) -> None:
     assert "no deployment of it has completed (PRIMARY IN_PROGRESS)" in said
 
 
+@pytest.mark.sweep
 def test_a_first_deployment_that_failed(sandbox_stack: Path, tmp_path: Path) -> None:
     """Nor has one whose first deployment the circuit breaker ended: ECS found no candidate for a rollback."""
     stranger = Stranger(sandbox_stack)
@@ -150,6 +151,7 @@ def test_a_first_deployment_that_failed(sandbox_stack: Path, tmp_path: Path) -> 
     assert "no deployment of it has completed (PRIMARY FAILED)" in said
 
 
+@pytest.mark.sweep
 def test_a_deployment_in_progress(sandbox_stack: Path, tmp_path: Path) -> None:
     """Somebody deploys already: what the drill then saw would be theirs."""
     stranger = Stranger(sandbox_stack)

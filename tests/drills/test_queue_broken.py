@@ -217,7 +217,7 @@ def test_a_tenant_s_job_that_lost_its_tenant(rehearsal: Rehearsal) -> None:
     assert f"Job {job} worked for elsewhere, and was {tenant}'s" in found["queue.wrong-tenant"]
 
 
-@pytest.mark.parametrize("way", ["retried", "deleted"])
+@pytest.mark.parametrize("way", ["retried", pytest.param("deleted", marks=pytest.mark.sweep)])
 def test_a_foreign_failed_job(rehearsal: Rehearsal, foreign: str, way: str) -> None:
     """A failed job that waits for somebody else, and is retried (queue:retry all) or deleted during the drill."""
     hand = rehearsal.hand
